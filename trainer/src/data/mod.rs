@@ -1,0 +1,5 @@
+//! Labelled images and where they come from.
+
+mod dataset;
+
+pub use dataset::Dataset;

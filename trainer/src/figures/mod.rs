@@ -1,0 +1,1 @@
+//! Plots and picture sheets of retrieval results.

@@ -1,0 +1,1 @@
+//! Reading and writing files without ever losing what was there.

@@ -1,0 +1,15 @@
+//! The desktop side of Lookalike: learns an embedding from labelled images,
+//! measures how well it retrieves, and packs it for the device.
+//!
+//! The modules follow the data: [`data`] -> [`nn`] -> [`loss`] -> [`optim`],
+//! tied together by [`train`]; then [`retrieval`] measures, [`files`] reads and
+//! writes, [`figures`] draws.
+
+pub mod data;
+pub mod figures;
+pub mod files;
+pub mod loss;
+pub mod nn;
+pub mod optim;
+pub mod retrieval;
+pub mod train;

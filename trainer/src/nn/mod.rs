@@ -1,0 +1,1 @@
+//! The network's batched forward and backward passes.
