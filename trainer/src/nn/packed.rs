@@ -1,0 +1,182 @@
+//! Parameters in the layouts that the kernels read, and gradients back.
+
+use std::ops::Range;
+
+use lookalike::Network;
+
+use super::lanes::padded;
+
+/// Where the padded tensors of the trunk lie in one flat vector. The first and
+/// third convolutions are `[ky][kx][in][out]`; the second is `[ky][kx][in][out]`
+/// in the forward pass and `[out][ky][kx][in]` in the backward pass.
+#[derive(Clone, Debug)]
+pub(super) struct Layout {
+    pub weights: [Range<usize>; 3],
+    pub biases: [Range<usize>; 3],
+    pub len: usize,
+    /// Input channels of each convolution as the kernels see them: the image's
+    /// are not padded.
+    pub inputs: [usize; 3],
+    pub outputs: [usize; 3],
+}
+
+impl Layout {
+    pub fn new(network: &Network) -> Layout {
+        let outputs = network.widths().map(padded);
+        let inputs = [network.input().channels, outputs[0], outputs[1]];
+        let mut len = 0;
+        let mut next = |size: usize| {
+            len += size;
+            len - size..len
+        };
+        let weights = [0, 1, 2].map(|i| next(9 * inputs[i] * outputs[i]));
+        let biases = [0, 1, 2].map(|i| next(outputs[i]));
+        Layout { weights, biases, len, inputs, outputs }
+    }
+}
+
+/// The trunk's parameters, packed anew after every optimiser step.
+#[derive(Clone, Debug)]
+pub struct Packed {
+    network: Network,
+    layout: Layout,
+    forward: Vec<f32>,
+    /// The second convolution as `[out][ky][kx][in]`.
+    conv2_backward: Vec<f32>,
+    /// The third convolution as `[ky][kx][out][in]`.
+    conv3_backward: Vec<f32>,
+}
+
+impl Packed {
+    /// Space for the packed parameters of `network`; all zero until [`Packed::pack`].
+    pub fn new(network: &Network) -> Packed {
+        let layout = Layout::new(network);
+        Packed {
+            network: *network,
+            forward: vec![0.0; layout.len],
+            conv2_backward: vec![0.0; layout.weights[1].len()],
+            conv3_backward: vec![0.0; layout.weights[2].len()],
+            layout,
+        }
+    }
+
+    /// Packs `parameters`, the flat vector that [`Network::tensors`] describes.
+    ///
+    /// # Panics
+    /// When `parameters` is not of that length.
+    pub fn pack(&mut self, parameters: &[f32]) {
+        assert_eq!(parameters.len(), self.network.parameters());
+        let tensors = self.network.tensors();
+        for layer in 0..3 {
+            let [weight, bias] = [&tensors[2 * layer], &tensors[2 * layer + 1]];
+            let kernels = Kernels::new(weight.shape(), &self.layout, layer);
+            kernels.pack(
+                &parameters[weight.range()],
+                &mut self.forward[self.layout.weights[layer].clone()],
+                match layer {
+                    1 => Some((&mut self.conv2_backward, Transposed::OutFirst)),
+                    2 => Some((&mut self.conv3_backward, Transposed::TapFirst)),
+                    _ => None,
+                },
+            );
+            self.forward[self.layout.biases[layer].clone()][..bias.len()]
+                .copy_from_slice(&parameters[bias.range()]);
+        }
+    }
+
+    /// Weights of convolution `layer` (0 to 2) as `[ky][kx][in][out]`.
+    pub(super) fn weights(&self, layer: usize) -> &[f32] {
+        &self.forward[self.layout.weights[layer].clone()]
+    }
+
+    /// Biases of convolution `layer`, padded.
+    pub(super) fn bias(&self, layer: usize) -> &[f32] {
+        &self.forward[self.layout.biases[layer].clone()]
+    }
+
+    /// The second convolution as `[out][ky][kx][in]`.
+    pub(super) fn conv2_backward(&self) -> &[f32] {
+        &self.conv2_backward
+    }
+
+    /// The third convolution as `[ky][kx][out][in]`.
+    pub(super) fn conv3_backward(&self) -> &[f32] {
+        &self.conv3_backward
+    }
+}
+
+/// Writes a trunk gradient in the kernels' layouts over the trunk's part of the
+/// flat vector `gradient`.
+pub(super) fn unpack_gradient(
+    network: &Network,
+    layout: &Layout,
+    packed: &[f32],
+    gradient: &mut [f32],
+) {
+    let tensors = network.tensors();
+    for layer in 0..3 {
+        let [weight, bias] = [&tensors[2 * layer], &tensors[2 * layer + 1]];
+        let kernels = Kernels::new(weight.shape(), layout, layer);
+        let from = &packed[layout.weights[layer].clone()];
+        let to = &mut gradient[weight.range()];
+        for o in 0..kernels.out {
+            for i in 0..kernels.inp {
+                for tap in 0..9 {
+                    to[(o * kernels.inp + i) * 9 + tap] = match layer {
+                        1 => from[(o * 9 + tap) * kernels.inp_padded + i],
+                        _ => from[(tap * kernels.inp_padded + i) * kernels.out_padded + o],
+                    };
+                }
+            }
+        }
+        gradient[bias.range()].copy_from_slice(&packed[layout.biases[layer].clone()][..bias.len()]);
+    }
+}
+
+/// Which axis of a transposed copy comes first.
+enum Transposed {
+    OutFirst,
+    TapFirst,
+}
+
+/// The dimensions of one convolution's weights, bare and padded.
+struct Kernels {
+    out: usize,
+    inp: usize,
+    out_padded: usize,
+    inp_padded: usize,
+}
+
+impl Kernels {
+    fn new(shape: &[usize], layout: &Layout, layer: usize) -> Kernels {
+        Kernels {
+            out: shape[0],
+            inp: shape[1],
+            out_padded: layout.outputs[layer],
+            inp_padded: layout.inputs[layer],
+        }
+    }
+
+    /// From PyTorch's `[out][in][ky][kx]`.
+    fn pack(
+        &self,
+        from: &[f32],
+        forward: &mut [f32],
+        mut backward: Option<(&mut Vec<f32>, Transposed)>,
+    ) {
+        for (o, kernels) in from.chunks_exact(9 * self.inp).enumerate() {
+            for (i, taps) in kernels.chunks_exact(9).enumerate() {
+                for (tap, &w) in taps.iter().enumerate() {
+                    forward[(tap * self.inp_padded + i) * self.out_padded + o] = w;
+                    if let Some((to, order)) = &mut backward {
+                        let row = match order {
+                            Transposed::OutFirst => o * 9 + tap,
+                            Transposed::TapFirst => tap * self.out_padded + o,
+                        };
+                        to[row * self.inp_padded + i] = w;
+                    }
+                }
+            }
+        }
+    }
+}
