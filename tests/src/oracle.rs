@@ -38,12 +38,18 @@ impl Map {
 /// Everything that one image becomes.
 #[derive(Clone, Debug)]
 pub struct Activations {
+    /// The image, in -1..=1.
+    pub input: Map,
     /// First convolution, before ReLU.
     pub conv1: Map,
     /// After the first ReLU and pooling.
     pub pool1: Map,
+    /// Second convolution, before ReLU.
+    pub conv2: Map,
     /// After the second ReLU and pooling.
     pub pool2: Map,
+    /// Third convolution, before ReLU.
+    pub conv3: Map,
     /// After the third ReLU and the average-pooling; its values are the features.
     pub features: Map,
     /// The classifier's output; empty without classes.
@@ -65,8 +71,10 @@ pub fn forward(network: &Network, parameters: &[f32], pixels: &[u8]) -> Activati
     }
     let conv1 = conv(&input, tensor(0), tensor(1));
     let pool1 = pool(&relu(&conv1));
-    let pool2 = pool(&relu(&conv(&pool1, tensor(2), tensor(3))));
-    let features = average(&relu(&conv(&pool2, tensor(4), tensor(5))), network.grid());
+    let conv2 = conv(&pool1, tensor(2), tensor(3));
+    let pool2 = pool(&relu(&conv2));
+    let conv3 = conv(&pool2, tensor(4), tensor(5));
+    let features = average(&relu(&conv3), network.grid());
     let logits = (tensor(6).chunks_exact(features.values.len()).zip(tensor(7)))
         .map(|(w, &b)| {
             f64::from(b)
@@ -75,7 +83,105 @@ pub fn forward(network: &Network, parameters: &[f32], pixels: &[u8]) -> Activati
         .collect();
     let norm = features.values.iter().map(|v| v * v).sum::<f64>().sqrt().max(1e-12);
     let embedding = features.values.iter().map(|v| v / norm).collect();
-    Activations { conv1, pool1, pool2, features, logits, embedding }
+    Activations { input, conv1, pool1, conv2, pool2, conv3, features, logits, embedding }
+}
+
+/// The gradient of the trunk's parameters, added to the flat vector
+/// `gradient`, from that of the features.
+pub fn backward(
+    network: &Network,
+    parameters: &[f32],
+    activations: &Activations,
+    dfeatures: &[f64],
+    gradient: &mut [f64],
+) {
+    let t = network.tensors();
+    let a = activations;
+    let mut layer = |i: usize, input: &Map, doutput: &Map| {
+        let [weights, bias] = [t[2 * i].range(), t[2 * i + 1].range()];
+        for (db, d) in gradient[bias].iter_mut().zip(channel_sums(doutput)) {
+            *db += d;
+        }
+        let dweights = &mut gradient[weights.clone()];
+        conv_backward(input, doutput, &parameters[weights], dweights)
+    };
+    let dconv3 = relu_backward(&a.conv3, &average_backward(&a.conv3, network.grid(), dfeatures));
+    let dpool2 = layer(2, &a.pool2, &dconv3);
+    let dconv2 = relu_backward(&a.conv2, &pool_backward(&relu(&a.conv2), &dpool2));
+    let dpool1 = layer(1, &a.pool1, &dconv2);
+    let dconv1 = relu_backward(&a.conv1, &pool_backward(&relu(&a.conv1), &dpool1));
+    layer(0, &a.input, &dconv1);
+}
+
+fn channel_sums(map: &Map) -> Vec<f64> {
+    map.values.chunks_exact(map.height * map.width).map(|c| c.iter().sum()).collect()
+}
+
+/// Adds to `dweights` and returns the gradient of the input.
+fn conv_backward(input: &Map, doutput: &Map, weights: &[f32], dweights: &mut [f64]) -> Map {
+    let mut dinput = Map::new(input.channels, input.height, input.width);
+    for o in 0..doutput.channels {
+        for y in 0..doutput.height {
+            for x in 0..doutput.width {
+                for i in 0..input.channels {
+                    for tap in 0..9 {
+                        let (iy, ix) = (y + tap / 3, x + tap % 3);
+                        let w = (o * input.channels + i) * 9 + tap;
+                        let d = doutput.at(o, y, x);
+                        dweights[w] += d * input.at(i, iy, ix);
+                        let sum = dinput.at(i, iy, ix) + d * f64::from(weights[w]);
+                        dinput.set(i, iy, ix, sum);
+                    }
+                }
+            }
+        }
+    }
+    dinput
+}
+
+fn relu_backward(before: &Map, d: &Map) -> Map {
+    let mut d = d.clone();
+    for (d, &x) in d.values.iter_mut().zip(&before.values) {
+        *d = if x > 0.0 { *d } else { 0.0 };
+    }
+    d
+}
+
+/// The first of equal maxima gets the gradient.
+fn pool_backward(input: &Map, doutput: &Map) -> Map {
+    let mut dinput = Map::new(input.channels, input.height, input.width);
+    for c in 0..doutput.channels {
+        for y in 0..doutput.height {
+            for x in 0..doutput.width {
+                let mut best = (2 * y, 2 * x);
+                for (dy, dx) in [(0, 1), (1, 0), (1, 1)] {
+                    if input.at(c, 2 * y + dy, 2 * x + dx) > input.at(c, best.0, best.1) {
+                        best = (2 * y + dy, 2 * x + dx);
+                    }
+                }
+                dinput.set(c, best.0, best.1, doutput.at(c, y, x));
+            }
+        }
+    }
+    dinput
+}
+
+fn average_backward(input: &Map, grid: usize, doutput: &[f64]) -> Map {
+    let mut dinput = Map::new(input.channels, input.height, input.width);
+    let window = |i: usize, size: usize| i * size / grid..((i + 1) * size).div_ceil(grid);
+    for c in 0..input.channels {
+        for cell in 0..grid * grid {
+            let rows = window(cell / grid, input.height);
+            let columns = window(cell % grid, input.width);
+            let share = doutput[c * grid * grid + cell] / (rows.len() * columns.len()) as f64;
+            for y in rows {
+                for x in columns.clone() {
+                    dinput.set(c, y, x, dinput.at(c, y, x) + share);
+                }
+            }
+        }
+    }
+    dinput
 }
 
 fn conv(input: &Map, weights: &[f32], bias: &[f32]) -> Map {
