@@ -17,6 +17,8 @@ pub mod naive;
 mod ranking;
 mod report;
 mod search;
+#[cfg(test)]
+mod tests;
 
 pub use bootstrap::Interval;
 pub use evaluate::{ClassResult, EvaluateError, Evaluation, Options, evaluate};

@@ -142,7 +142,11 @@ pub fn table(evaluations: &[(&str, &Evaluation)]) -> String {
         }
         text.push('\n');
     }
-    text.push_str("\nIn brackets: 95 % bootstrap interval over queries (accuracy: over images).\n");
+    text.push('\n');
+    let figures = || rows.iter().flat_map(|(_, _, figures)| figures).flatten();
+    if figures().any(|(_, interval)| interval.is_some()) {
+        text.push_str("In brackets: 95 % bootstrap interval over queries (accuracy: images).\n");
+    }
     text.push_str("A query ranks all other images by squared distance, equal ones by id; R of\n");
     text.push_str("them are relevant, P(i) is the precision of the first i, rel(i) is 1 or 0.\n");
     for (name, definition, _) in &rows {
