@@ -1,1 +1,28 @@
 //! Ranking, its metrics and their confidence intervals.
+//!
+//! [`evaluate()`] lets images of a set search all the others: [`distances`]
+//! gives blocks of queries their distances, [`Ranker`] finds where the relevant
+//! images stand, [`Metrics`] and [`curve`] follow from those ranks alone, and
+//! [`bootstrap`] says how far the means can be trusted. [`search()`] returns the
+//! nearest images themselves. [`naive`] is the same by the definitions, to test
+//! against.
+
+pub mod bootstrap;
+pub mod curve;
+pub mod distances;
+mod evaluate;
+mod key;
+mod metrics;
+pub mod naive;
+mod ranking;
+mod report;
+mod search;
+#[cfg(test)]
+mod tests;
+
+pub use bootstrap::Interval;
+pub use evaluate::{ClassResult, EvaluateError, Evaluation, Options, evaluate};
+pub use metrics::{CUTOFFS, Metrics, average_precision, precision_recall};
+pub use ranking::{Ranker, Ties};
+pub use report::table;
+pub use search::{Neighbour, search};

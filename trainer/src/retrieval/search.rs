@@ -1,0 +1,90 @@
+//! The nearest items themselves.
+
+use ndarray::ArrayView2;
+
+use super::distances::map_blocks;
+use super::key::key;
+
+/// An item that a search found.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Neighbour {
+    /// Its row in the gallery.
+    pub id: u32,
+    /// Its squared Euclidean distance to the query, 2 - 2 x.y.
+    pub distance: f32,
+}
+
+/// Distances that are looked at together: most groups hold nothing near enough.
+const GROUP: usize = 32;
+
+/// The `k` nearest items of each query, nearest first; equal distances rank by
+/// ascending id, NaN comes last. A list is shorter than `k` only when the
+/// gallery is.
+///
+/// `queries` is `[Q, D]`, `gallery` `[N, D]`, both with rows of length 1. Where
+/// the queries are themselves items, `own_ids` gives the id of each, which is
+/// then left out of its list. The search is exact, and work is split over the
+/// current rayon pool.
+///
+/// # Panics
+/// When the widths differ, `own_ids` has not one id for each query, or there
+/// are more than `u32::MAX` items.
+pub fn search(
+    queries: ArrayView2<'_, f32>,
+    gallery: ArrayView2<'_, f32>,
+    k: usize,
+    own_ids: Option<&[u32]>,
+) -> Vec<Vec<Neighbour>> {
+    assert!(own_ids.is_none_or(|ids| ids.len() == queries.nrows()), "one id for each query");
+    assert!(u32::try_from(gallery.nrows()).is_ok(), "an item's id must fit 32 bits");
+    let blocks = map_blocks(
+        queries,
+        gallery,
+        || (),
+        |(), rows, distances| -> Vec<Vec<Neighbour>> {
+            let nearest = rows.zip(distances.outer_iter()).map(|(query, distances)| {
+                let distances = distances.to_slice().expect("rows of a block are contiguous");
+                top_k(distances, k, own_ids.map(|ids| ids[query]))
+            });
+            nearest.collect()
+        },
+    );
+    blocks.into_iter().flatten().collect()
+}
+
+/// The `k` nearest by `distances`, the item `left_out` aside.
+fn top_k(distances: &[f32], k: usize, left_out: Option<u32>) -> Vec<Neighbour> {
+    let k = k.min(distances.len());
+    let mut nearest: Vec<Neighbour> = Vec::with_capacity(k);
+    if k == 0 {
+        return nearest;
+    }
+    for (group, distances) in distances.chunks(GROUP).enumerate() {
+        if nearest.len() == k {
+            let worst = nearest[k - 1].distance;
+            // Written as a sum, not `any`, so that it becomes vector code; NaN
+            // as the worst so far lets everything through.
+            if distances.iter().map(|&d| u32::from(d >= worst)).sum::<u32>() == GROUP as u32 {
+                continue;
+            }
+        }
+        for (id, &distance) in ((group * GROUP) as u32..).zip(distances) {
+            if Some(id) != left_out {
+                insert(&mut nearest, k, Neighbour { id, distance });
+            }
+        }
+    }
+    nearest
+}
+
+fn insert(nearest: &mut Vec<Neighbour>, k: usize, item: Neighbour) {
+    let order = |item: &Neighbour| key(item.distance, item.id);
+    if nearest.len() == k {
+        if order(&nearest[k - 1]) <= order(&item) {
+            return;
+        }
+        nearest.pop();
+    }
+    let place = nearest.partition_point(|other| order(other) < order(&item));
+    nearest.insert(place, item);
+}
