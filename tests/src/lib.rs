@@ -2,5 +2,6 @@
 
 mod fixture;
 pub mod oracle;
+pub mod random;
 
 pub use fixture::Fixture;
