@@ -39,6 +39,9 @@ pub struct Ranker {
 /// fits the first- or second-level cache.
 const BUCKETS_PER_ITEM: usize = 4;
 
+/// [`Buckets::of`] needs numbers that leave a bit of an f32's fraction unused.
+const MAX_BUCKETS: usize = 1 << 21;
+
 /// Distances whose buckets are computed in one go, which the compiler turns
 /// into vector instructions.
 const LANES: usize = 64;
@@ -106,7 +109,7 @@ impl Ranker {
         };
         let finite = &self.keys[nearer(f32::MIN)..nearer(f32::INFINITY)];
         let numbers = &self.keys[..nearer(f32::NAN)];
-        let len = (self.keys.len() * BUCKETS_PER_ITEM).next_power_of_two();
+        let len = (self.keys.len() * BUCKETS_PER_ITEM).next_power_of_two().min(MAX_BUCKETS);
         let (low, high) = match finite {
             [] => (0.0, 0.0),
             [first, ..] => (distance_of(*first), distance_of(finite[finite.len() - 1])),
@@ -131,27 +134,43 @@ impl Ranker {
     /// Counts each of `distances`, whose ids start at `base`, at its place.
     /// `keys` must end with a key above all others.
     fn count(&mut self, distances: &[f32], base: u32, id_mask: u32, buckets: &Buckets) {
-        let mut bucket = [0; LANES];
-        let mut order = [0; LANES];
-        for (chunk, distances) in distances.chunks(LANES).enumerate() {
-            for (lane, &distance) in distances.iter().enumerate() {
-                bucket[lane] = buckets.of(distance);
-                order[lane] = self::order(distance);
-            }
-            for lane in 0..distances.len() {
-                let id = base + (chunk * LANES + lane) as u32;
-                let item = (u64::from(order[lane]) << 32) | u64::from(id & id_mask);
-                let from = self.first[bucket[lane] as usize] as usize;
-                let to = self.first[bucket[lane] as usize + 1] as usize;
-                // An empty bucket needs no case of its own, which would be
-                // hard to predict: the key at its end is above the item's.
-                let place = if to <= from + 1 {
-                    from + usize::from(self.keys[from] < item)
-                } else {
-                    from + self.keys[from..to].partition_point(|&key| key < item)
-                };
-                self.counts[place] += 1;
-            }
+        let mut start = base;
+        let (chunks, rest) = distances.as_chunks::<LANES>();
+        for chunk in chunks {
+            self.count_chunk(chunk, LANES, start, id_mask, buckets);
+            start += LANES as u32;
+        }
+        let mut padded = [0.0; LANES];
+        padded[..rest.len()].copy_from_slice(rest);
+        self.count_chunk(&padded, rest.len(), start, id_mask, buckets);
+    }
+
+    /// Counts the first `len` of `distances`.
+    #[inline]
+    fn count_chunk(
+        &mut self,
+        distances: &[f32; LANES],
+        len: usize,
+        base: u32,
+        id_mask: u32,
+        buckets: &Buckets,
+    ) {
+        // Two loops without a branch, which become vector instructions.
+        let bucket = distances.map(|distance| buckets.of(distance));
+        let order = distances.map(order);
+        for lane in 0..len {
+            let id = base + lane as u32;
+            let item = (u64::from(order[lane]) << 32) | u64::from(id & id_mask);
+            let from = self.first[bucket[lane] as usize] as usize;
+            let to = self.first[bucket[lane] as usize + 1] as usize;
+            // An empty bucket needs no case of its own, which would be
+            // hard to predict: the key at its end is above the item's.
+            let place = if to <= from + 1 {
+                from + usize::from(self.keys[from] < item)
+            } else {
+                from + self.keys[from..to].partition_point(|&key| key < item)
+            };
+            self.counts[place] += 1;
         }
     }
 }
@@ -170,8 +189,12 @@ impl Buckets {
     /// With `scale` 0, or where the range's width overflows, all finite
     /// distances fall into bucket 0, and infinity times 0, a NaN, does too.
     fn of(&self, distance: f32) -> u32 {
+        /// Adding it to a smaller number leaves the nearest integer in the low
+        /// bits, without the range checks of a conversion.
+        const TWO_POW_23: f32 = 8_388_608.0;
         let bucket = ((distance - self.low) * self.scale).max(0.0).min(self.last);
-        (if distance.is_nan() { self.last + 1.0 } else { bucket }) as i32 as u32
+        let bucket = (bucket + TWO_POW_23).to_bits() - TWO_POW_23.to_bits();
+        if distance.is_nan() { self.last as u32 + 1 } else { bucket }
     }
 }
 
