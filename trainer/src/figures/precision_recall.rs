@@ -50,7 +50,6 @@ fn draw(
     let root = SVGBackend::with_string(svg, (SIZE.0 * FINE, SIZE.1 * FINE)).into_drawing_area();
     root.fill(&WHITE)?;
     let mut chart = ChartBuilder::on(&root)
-        .caption("Mean precision and recall over all queries", ("sans-serif", 20 * FINE))
         .margin(16 * FINE)
         .margin_right(28 * FINE)
         .x_label_area_size(48 * FINE)
@@ -65,8 +64,8 @@ fn draw(
         .set_all_tick_mark_size(5 * FINE)
         .bold_line_style(RGBColor(225, 225, 225).stroke_width(FINE))
         .light_line_style(TRANSPARENT)
-        .x_desc("recall")
-        .y_desc("precision")
+        .x_desc("recall, mean over queries")
+        .y_desc("precision, mean over queries")
         .label_style(("sans-serif", 15 * FINE))
         .axis_desc_style(("sans-serif", 17 * FINE))
         .draw()?;
@@ -83,8 +82,7 @@ fn draw(
         .position(SeriesLabelPosition::LowerLeft)
         .legend_area_size(34 * FINE)
         .margin(14 * FINE)
-        .background_style(WHITE.mix(0.9))
-        .border_style(RGBColor(190, 190, 190).stroke_width(FINE))
+        .background_style(WHITE)
         .label_font(("sans-serif", 16 * FINE))
         .draw()?;
     root.present()?;
