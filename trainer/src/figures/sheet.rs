@@ -181,3 +181,72 @@ impl Layout {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use lookalike::Shape;
+
+    use super::*;
+
+    /// Images of one colour each: image i is filled with the value 10 i, plus
+    /// the channel's number.
+    fn dataset(channels: usize, labels: &[u16]) -> Dataset {
+        let shape = Shape { height: 20, width: 18, channels };
+        let pixels = (0..labels.len()).flat_map(|image| {
+            (0..20 * 18 * channels).map(move |at| (10 * image + at % channels) as u8)
+        });
+        let class_names = vec!["a".to_string(), "b".to_string()];
+        Dataset { shape, pixels: pixels.collect(), labels: labels.to_vec(), class_names }
+    }
+
+    fn sheet(dataset: &Dataset, rows: &[SheetRow]) -> RgbImage {
+        let png = retrieval_sheet_png(dataset, rows).unwrap();
+        image::load_from_memory_with_format(&png, ImageFormat::Png).unwrap().into_rgb8()
+    }
+
+    #[test]
+    fn pictures_and_frames_are_where_they_belong() {
+        let dataset = dataset(3, &[0, 0, 1]);
+        let rows = [
+            SheetRow { query: 0, neighbours: vec![1, 2] },
+            SheetRow { query: 2, neighbours: vec![0] },
+        ];
+        let sheet = sheet(&dataset, &rows);
+        // Pictures are 60 x 54 at a factor of 3, 66 x 60 with their frames;
+        // neighbours start behind the query and two margins, 62 pixels apart.
+        assert_eq!(sheet.dimensions(), (14 + 60 + 14 + 2 * 62 + 14, 14 + 2 * (66 + 14)));
+        let frame = |left: u32, top: u32| *sheet.get_pixel(left + 30, top + 2);
+        let picture = |left: u32, top: u32| *sheet.get_pixel(left + 30, top + 30);
+        assert_eq!([frame(14, 14), picture(14, 14)], [QUERY, Rgb([0, 1, 2])]);
+        assert_eq!([frame(88, 14), picture(88, 14)], [RIGHT, Rgb([10, 11, 12])]);
+        assert_eq!([frame(150, 14), picture(150, 14)], [WRONG, Rgb([20, 21, 22])]);
+        assert_eq!([frame(14, 94), picture(14, 94)], [QUERY, Rgb([20, 21, 22])]);
+        assert_eq!([frame(88, 94), picture(88, 94)], [WRONG, Rgb([0, 1, 2])]);
+        assert_eq!([frame(150, 94), picture(150, 94)], [PAPER, PAPER]);
+    }
+
+    #[test]
+    fn many_neighbours_take_several_lines_beside_a_larger_query() {
+        let dataset = dataset(1, &[0, 1]);
+        let sheet = sheet(&dataset, &[SheetRow { query: 1, neighbours: vec![0; 26] }]);
+        let left = 14 + 18 * 6 + 6 + 14;
+        assert_eq!(sheet.dimensions(), (left + 25 * 62 + 14, 14 + 2 * 68 - 2 + 14));
+        assert_eq!(*sheet.get_pixel(14 + 50, 14 + 60), Rgb([10; 3]));
+        let second_line = (left + 30, 14 + 68 + 30);
+        assert_eq!(*sheet.get_pixel(second_line.0, second_line.1), Rgb([0; 3]));
+        assert_eq!(*sheet.get_pixel(second_line.0 + 62, second_line.1), PAPER);
+    }
+
+    #[test]
+    fn what_cannot_be_shown_is_an_error() {
+        let row = |query, neighbours| [SheetRow { query, neighbours }];
+        let error = |dataset: &Dataset, rows: &[SheetRow]| {
+            retrieval_sheet_png(dataset, rows).unwrap_err().to_string()
+        };
+        let grey = dataset(1, &[0, 1]);
+        assert!(error(&dataset(2, &[0]), &row(0, vec![])).contains("2 channels"));
+        assert!(error(&grey, &[]).contains("at least one query"));
+        assert!(error(&grey, &row(2, vec![])).contains("image 2 is not one of the 2"));
+        assert!(error(&grey, &row(0, vec![0, 7])).contains("image 7"));
+    }
+}

@@ -3,13 +3,11 @@
 /// A number that orders as the distance does: -0 equals 0, and NaN, whatever
 /// its bits, is farther than infinity and equal to itself.
 pub fn order(distance: f32) -> u32 {
-    if distance.is_nan() {
-        return u32::MAX;
-    }
     // Adding 0 turns -0 into 0.
     let bits = (distance + 0.0).to_bits();
     // Negative numbers grow with falling bits and must come below the positive.
-    bits ^ (((bits as i32) >> 31) as u32 | 0x8000_0000)
+    let order = bits ^ (((bits as i32) >> 31) as u32 | 0x8000_0000);
+    if distance.is_nan() { u32::MAX } else { order }
 }
 
 /// The sort key of an item: by distance, then by id.

@@ -26,7 +26,7 @@ pub enum Ties {
 /// The buffers are reused from query to query.
 #[derive(Debug, Default)]
 pub struct Ranker {
-    /// The relevant items' keys, ascending.
+    /// The relevant items' keys, ascending, and one above them all.
     keys: Vec<u64>,
     /// `first[b]`: how many relevant items lie in buckets below `b`.
     first: Vec<u32>,
@@ -38,6 +38,9 @@ pub struct Ranker {
 /// Buckets for each relevant item: few items share one, and the table still
 /// fits the first- or second-level cache.
 const BUCKETS_PER_ITEM: usize = 4;
+
+/// [`Buckets::of`] needs numbers that leave a bit of an f32's fraction unused.
+const MAX_BUCKETS: usize = 1 << 21;
 
 /// Distances whose buckets are computed in one go, which the compiler turns
 /// into vector instructions.
@@ -76,10 +79,12 @@ impl Ranker {
         self.keys.clear();
         self.keys.extend(ids.map(|&id| key(distances[id as usize], id & id_mask)));
         self.keys.sort_unstable();
+        let found = self.keys.len();
         self.counts.clear();
-        self.counts.resize(self.keys.len() + 1, 0);
+        self.counts.resize(found + 1, 0);
 
-        let buckets = self.divide(distances, relevant, query);
+        let buckets = self.divide();
+        self.keys.push(u64::MAX);
         let query = query.map_or(distances.len(), |id| id as usize);
         self.count(&distances[..query], 0, id_mask, &buckets);
         if let Some(rest) = distances.get(query + 1..) {
@@ -89,7 +94,7 @@ impl Ranker {
         // The relevant items were counted as well, each at its own place, so
         // the sum up to a place is the rank of the item there.
         self.ranks.clear();
-        self.ranks.extend(self.counts[..self.keys.len()].iter().scan(0, |sum, count| {
+        self.ranks.extend(self.counts[..found].iter().scan(0, |sum, count| {
             *sum += count;
             Some(*sum)
         }));
@@ -97,50 +102,75 @@ impl Ranker {
     }
 
     /// Divides the finite range of the relevant distances and fills `first`.
-    fn divide(&mut self, distances: &[f32], relevant: &[u32], query: Option<u32>) -> Buckets {
-        let values = relevant.iter().filter(|&&id| Some(id) != query);
-        let finite = values.map(|&id| distances[id as usize]).filter(|d| d.is_finite());
-        let (low, high) = finite
-            .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), d| (low.min(d), high.max(d)));
-        let len = (self.keys.len() * BUCKETS_PER_ITEM).next_power_of_two();
-        let buckets = if low < high {
-            Buckets { low, scale: (len - 1) as f32 / (high - low), last: len as f32 }
-        } else {
-            Buckets { low: 0.0, scale: 0.0, last: len as f32 }
+    fn divide(&mut self) -> Buckets {
+        let nearer = |distance: f32| {
+            let end = order(distance);
+            self.keys.partition_point(|&key| ((key >> 32) as u32) < end)
         };
+        let finite = &self.keys[nearer(f32::MIN)..nearer(f32::INFINITY)];
+        let numbers = &self.keys[..nearer(f32::NAN)];
+        let len = (self.keys.len() * BUCKETS_PER_ITEM).next_power_of_two().min(MAX_BUCKETS);
+        let (low, high) = match finite {
+            [] => (0.0, 0.0),
+            [first, ..] => (distance_of(*first), distance_of(finite[finite.len() - 1])),
+        };
+        let scale = if low < high { (len - 1) as f32 / (high - low) } else { 0.0 };
+        let buckets = Buckets { low, scale, last: len as f32 };
+
         self.first.clear();
-        let nan = u64::from(u32::MAX) << 32;
-        let numbers = self.keys.partition_point(|&key| key < nan);
-        for (place, &key) in self.keys[..numbers].iter().enumerate() {
-            let bucket = buckets.of(distance_of(key));
-            while self.first.len() <= bucket as usize {
-                self.first.push(place as u32);
-            }
+        self.first.resize(len + 2, 0);
+        for &key in numbers {
+            self.first[buckets.of(distance_of(key)) as usize + 1] += 1;
         }
-        self.first.resize(len + 2, numbers as u32);
+        let mut below = 0;
+        for first in &mut self.first {
+            below += *first;
+            *first = below;
+        }
         self.first.push(self.keys.len() as u32);
         buckets
     }
 
     /// Counts each of `distances`, whose ids start at `base`, at its place.
+    /// `keys` must end with a key above all others.
     fn count(&mut self, distances: &[f32], base: u32, id_mask: u32, buckets: &Buckets) {
-        let mut bucket = [0u32; LANES];
-        for (chunk, distances) in distances.chunks(LANES).enumerate() {
-            for (bucket, &distance) in bucket.iter_mut().zip(distances) {
-                *bucket = buckets.of(distance);
-            }
-            for (lane, (&bucket, &distance)) in bucket.iter().zip(distances).enumerate() {
-                let from = self.first[bucket as usize] as usize;
-                let to = self.first[bucket as usize + 1] as usize;
-                let place = if from == to {
-                    from
-                } else {
-                    let id = base + (chunk * LANES + lane) as u32;
-                    let item = key(distance, id & id_mask);
-                    from + self.keys[from..to].partition_point(|&key| key < item)
-                };
-                self.counts[place] += 1;
-            }
+        let mut start = base;
+        let (chunks, rest) = distances.as_chunks::<LANES>();
+        for chunk in chunks {
+            self.count_chunk(chunk, LANES, start, id_mask, buckets);
+            start += LANES as u32;
+        }
+        let mut padded = [0.0; LANES];
+        padded[..rest.len()].copy_from_slice(rest);
+        self.count_chunk(&padded, rest.len(), start, id_mask, buckets);
+    }
+
+    /// Counts the first `len` of `distances`.
+    #[inline]
+    fn count_chunk(
+        &mut self,
+        distances: &[f32; LANES],
+        len: usize,
+        base: u32,
+        id_mask: u32,
+        buckets: &Buckets,
+    ) {
+        // Two loops without a branch, which become vector instructions.
+        let bucket = distances.map(|distance| buckets.of(distance));
+        let order = distances.map(order);
+        for lane in 0..len {
+            let id = base + lane as u32;
+            let item = (u64::from(order[lane]) << 32) | u64::from(id & id_mask);
+            let from = self.first[bucket[lane] as usize] as usize;
+            let to = self.first[bucket[lane] as usize + 1] as usize;
+            // An empty bucket needs no case of its own, which would be
+            // hard to predict: the key at its end is above the item's.
+            let place = if to <= from + 1 {
+                from + usize::from(self.keys[from] < item)
+            } else {
+                from + self.keys[from..to].partition_point(|&key| key < item)
+            };
+            self.counts[place] += 1;
         }
     }
 }
@@ -159,8 +189,12 @@ impl Buckets {
     /// With `scale` 0, or where the range's width overflows, all finite
     /// distances fall into bucket 0, and infinity times 0, a NaN, does too.
     fn of(&self, distance: f32) -> u32 {
+        /// Adding it to a smaller number leaves the nearest integer in the low
+        /// bits, without the range checks of a conversion.
+        const TWO_POW_23: f32 = 8_388_608.0;
         let bucket = ((distance - self.low) * self.scale).max(0.0).min(self.last);
-        (if distance.is_nan() { self.last + 1.0 } else { bucket }) as i32 as u32
+        let bucket = (bucket + TWO_POW_23).to_bits() - TWO_POW_23.to_bits();
+        if distance.is_nan() { self.last as u32 + 1 } else { bucket }
     }
 }
 
