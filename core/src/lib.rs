@@ -1,8 +1,52 @@
 //! Image retrieval on a microcontroller: embeds a camera image with a small
 //! convolutional network and finds its nearest neighbours in a gallery.
+//!
+//! No standard library, no allocation, no unsafe code, and no panic in a
+//! release build: what can go wrong is an error value.
+//!
+//! ```
+//! use lookalike::{F32, Gallery, Matches, Model, Network};
+//!
+//! // In flash; the weights are used where they lie.
+//! static MODEL: &[u8] =
+//!     lookalike::include_model!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/v1.model"));
+//! let model = Model::<F32>::from_bytes(MODEL)?;
+//!
+//! // Firmware takes the size of a static workspace from the network it is
+//! // made for: `[f32; NETWORK.workspace_len()]`.
+//! let mut workspace = vec![0.0; model.workspace_len()];
+//! let image = [128; 18 * 19 * 2];
+//! let embedding = model.embed(&image, &mut workspace)?;
+//!
+//! // Room for 16 items of 36 dimensions.
+//! let mut gallery: Gallery<'_, 16, 36> = Gallery::new(&model, None)?;
+//! let id = gallery.enrol("cup", &embedding)?;
+//!
+//! let matches: Matches<5> = gallery.search(&embedding);
+//! assert_eq!(matches.len(), 1);
+//! assert_eq!(matches[0].id, id);
+//! assert_eq!(gallery.label(id), Some("cup"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod distance;
+mod embedding;
+mod file;
+mod forward;
+pub mod gallery;
+pub mod model;
 mod network;
+mod top_k;
 
+pub use distance::{dot, squared_distance};
+pub use embedding::{Embedding, EmbeddingError};
+#[doc(hidden)]
+pub use file::Aligned;
+pub use file::{FileError, FileKind};
+pub use forward::normalize_pixel;
+pub use gallery::{Gallery, GalleryError, GalleryFile, GalleryFileError};
+pub use model::{EmbedError, Encoding, F32, Model, ModelError};
 pub use network::{Network, NetworkError, Shape, Tensor};
+pub use top_k::{Match, Matches, TopK};

@@ -186,6 +186,11 @@ impl Network {
         Network::new(self.0.input, self.0.widths, self.0.grid, classes)
     }
 
+    /// The same network without its classifier.
+    pub const fn without_classifier(self) -> Network {
+        Network(Dimensions { classes: 0, ..self.0 })
+    }
+
     /// The input image.
     pub const fn input(&self) -> Shape {
         let [channels, height, width] = self.0.input;
@@ -295,6 +300,14 @@ impl Network {
         let g = if grid == 0 { 1 } else { grid };
         index * size / g..((index + 1) * size).div_ceil(g)
     }
+
+    /// The cells of the average-pooling grid that cover row (or column)
+    /// `index` of an axis of `size`: the inverse of [`Network::grid_window`],
+    /// and the same formula with grid and size exchanged.
+    pub(crate) const fn grid_cells(&self, index: usize, size: usize) -> core::ops::Range<usize> {
+        let s = if size == 0 { 1 } else { size };
+        index * self.grid() / s..((index + 1) * self.grid()).div_ceil(s)
+    }
 }
 
 /// One parameter tensor: its PyTorch name, its shape, and where it lies in the
@@ -348,6 +361,19 @@ mod tests {
         assert_eq!(n.parameters(), 30_634);
         assert_eq!(n.multiply_accumulates().iter().sum::<u64>(), 1_478_272);
         assert_eq!([n.grid_window(0, 3), n.grid_window(1, 3)], [0..2, 1..3]);
+    }
+
+    #[test]
+    fn cells_are_the_inverse_of_windows() {
+        for grid in 1..=Network::MAX_GRID {
+            let n = Network::new([1, 28, 28], [1; 3], grid, 0).unwrap();
+            for size in 1..40 {
+                for index in 0..size {
+                    let covers = |&cell: &usize| n.grid_window(cell, size).contains(&index);
+                    assert!(n.grid_cells(index, size).eq((0..n.grid()).filter(covers)));
+                }
+            }
+        }
     }
 
     #[test]

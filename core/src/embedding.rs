@@ -1,0 +1,104 @@
+//! The embedding of an image: a vector of unit length.
+
+use core::fmt;
+
+/// PyTorch's `normalize` clamps the norm below at this.
+const SMALLEST_NORM: f32 = 1e-12;
+
+/// How far a squared norm may exceed 1 through rounding.
+const NORM_TOLERANCE: f32 = 1e-3;
+
+/// A feature vector divided by its L2 norm.
+///
+/// Every value is finite. The norm is 1, except that features whose norm is
+/// below 1e-12 keep a smaller one, and zero features give a zero embedding.
+/// The values are in PyTorch's flatten order `[channel][grid row][grid column]`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Embedding<'a>(&'a [f32]);
+
+/// Why values are not an embedding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EmbeddingError {
+    /// A value, or the norm, is infinite or not a number.
+    NotFinite,
+    /// The norm is above 1.
+    NotNormalized,
+}
+
+impl fmt::Display for EmbeddingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            EmbeddingError::NotFinite => "the embedding has a value that is not finite",
+            EmbeddingError::NotNormalized => "the embedding's norm is above 1",
+        })
+    }
+}
+
+impl core::error::Error for EmbeddingError {}
+
+impl<'a> Embedding<'a> {
+    /// Takes values that are normalised already.
+    ///
+    /// # Errors
+    /// [`EmbeddingError::NotFinite`], or [`EmbeddingError::NotNormalized`] for a
+    /// squared norm above 1.001.
+    pub fn from_slice(values: &'a [f32]) -> Result<Embedding<'a>, EmbeddingError> {
+        let squared_norm = crate::dot(values, values);
+        if !squared_norm.is_finite() {
+            return Err(EmbeddingError::NotFinite);
+        }
+        if squared_norm > 1.0 + NORM_TOLERANCE {
+            return Err(EmbeddingError::NotNormalized);
+        }
+        Ok(Embedding(values))
+    }
+
+    /// Divides features by max(L2 norm, 1e-12) in place, as PyTorch's
+    /// [`normalize`](https://pytorch.org/docs/stable/generated/torch.nn.functional.normalize.html).
+    ///
+    /// # Errors
+    /// [`EmbeddingError::NotFinite`]; the features are then left as they were.
+    pub fn normalize(features: &'a mut [f32]) -> Result<Embedding<'a>, EmbeddingError> {
+        let norm = libm::sqrtf(crate::dot(features, features));
+        if !norm.is_finite() {
+            return Err(EmbeddingError::NotFinite);
+        }
+        let divisor = if norm > SMALLEST_NORM { norm } else { SMALLEST_NORM };
+        for value in features.iter_mut() {
+            *value /= divisor;
+        }
+        Ok(Embedding(features))
+    }
+
+    /// The values.
+    pub const fn as_slice(&self) -> &'a [f32] {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn normalizes_as_pytorch() {
+        let mut features = [3.0, 0.0, 4.0];
+        assert_eq!(Embedding::normalize(&mut features).unwrap().as_slice(), [0.6, 0.0, 0.8]);
+        let mut zero = [0.0; 3];
+        assert_eq!(Embedding::normalize(&mut zero).unwrap().as_slice(), [0.0; 3]);
+        let mut tiny = [5e-13, 0.0];
+        let tiny = Embedding::normalize(&mut tiny).unwrap();
+        assert_eq!(tiny.as_slice(), [0.5, 0.0]);
+        assert_eq!(Embedding::from_slice(tiny.as_slice()), Ok(tiny));
+    }
+
+    #[test]
+    fn refuses_what_is_no_embedding() {
+        for bad in [f32::NAN, f32::INFINITY, 1e30] {
+            assert_eq!(Embedding::normalize(&mut [bad, 1.0]), Err(EmbeddingError::NotFinite));
+            assert_eq!(Embedding::from_slice(&[bad, 1.0]), Err(EmbeddingError::NotFinite));
+        }
+        assert_eq!(Embedding::from_slice(&[1.0, 0.1]), Err(EmbeddingError::NotNormalized));
+    }
+}

@@ -1,0 +1,110 @@
+//! One row of each stage of the network.
+
+use super::kernel::{self, BLOCK, Lanes, Runs};
+use crate::Network;
+
+/// Pixels of a row that the third convolution computes at a time.
+const GROUP: usize = 3;
+
+/// The packed parameters of one convolution.
+#[derive(Clone, Copy)]
+pub(crate) struct Conv<'a> {
+    /// For each block of output channels: the biases, then `[ky][kx][input]`.
+    pub packed: &'a [Lanes],
+    pub inputs: usize,
+    pub outputs: usize,
+}
+
+impl<'a> Conv<'a> {
+    fn blocks(&self) -> impl Iterator<Item = &'a [Lanes]> + use<'a> {
+        self.packed.chunks_exact(9 * self.inputs + 1)
+    }
+
+    /// The 3 columns x input channels of `row` from column `x` on.
+    #[inline(always)]
+    fn run<'r>(&self, row: &'r [f32], x: usize) -> &'r [f32] {
+        let start = x * self.inputs;
+        row.get(start..start + 3 * self.inputs).unwrap_or_default()
+    }
+}
+
+/// Convolution, ReLU and 2x2 max-pooling: one row of pixels from 4 rows.
+pub(super) fn convolve_pool(conv: Conv<'_>, rows: [&[f32]; 4], out: &mut [f32]) {
+    let [r0, r1, r2, r3] = rows;
+    for (x, pixel) in out.chunks_exact_mut(conv.outputs.max(1)).enumerate() {
+        let run = |row, dx| conv.run(row, 2 * x + dx);
+        let runs: Runs<'_, 4> = [
+            [run(r0, 0), run(r0, 1), run(r1, 0), run(r1, 1)],
+            [run(r1, 0), run(r1, 1), run(r2, 0), run(r2, 1)],
+            [run(r2, 0), run(r2, 1), run(r3, 0), run(r3, 1)],
+        ];
+        for (values, block) in pixel.chunks_mut(BLOCK).zip(conv.blocks()) {
+            for (value, maximum) in values.iter_mut().zip(kernel::maximum(block, &runs)) {
+                *value = maximum;
+            }
+        }
+    }
+}
+
+/// Convolution and ReLU of row `y` from 3 rows, added to every cell of the
+/// average-pooling grid that covers it.
+pub(super) fn convolve_accumulate(
+    conv: Conv<'_>,
+    rows: [&[f32]; 3],
+    y: usize,
+    network: &Network,
+    features: &mut [f32],
+) {
+    let width = network.conv3().width;
+    let mut x = 0;
+    while x + GROUP <= width {
+        accumulate_group::<GROUP>(conv, rows, [y, x], network, features);
+        x += GROUP;
+    }
+    while x < width {
+        accumulate_group::<1>(conv, rows, [y, x], network, features);
+        x += 1;
+    }
+}
+
+#[inline(never)]
+fn accumulate_group<const PIXELS: usize>(
+    conv: Conv<'_>,
+    rows: [&[f32]; 3],
+    [y, x]: [usize; 2],
+    network: &Network,
+    features: &mut [f32],
+) {
+    let runs: Runs<'_, PIXELS> =
+        rows.map(|row| core::array::from_fn(|pixel| conv.run(row, x + pixel)));
+    let (grid, shape) = (network.grid(), network.conv3());
+    let cell_rows = network.grid_cells(y, shape.height);
+    let cell_columns: [_; PIXELS] =
+        core::array::from_fn(|pixel| network.grid_cells(x + pixel, shape.width));
+    let cells = (grid * grid).max(1);
+    for (features, block) in features.chunks_mut(BLOCK * cells).zip(conv.blocks()) {
+        let values = kernel::rectified(block, &runs);
+        for (values, columns) in values.iter().zip(&cell_columns) {
+            for (channel, value) in features.chunks_exact_mut(cells).zip(values) {
+                for row in
+                    channel.chunks_exact_mut(grid.max(1)).take(cell_rows.end).skip(cell_rows.start)
+                {
+                    for sum in row.iter_mut().take(columns.end).skip(columns.start) {
+                        *sum += value;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Turns the sums of the grid's cells into means.
+pub(super) fn divide_by_areas(network: &Network, features: &mut [f32]) {
+    let (grid, shape) = (network.grid(), network.conv3());
+    for (index, row) in features.chunks_exact_mut(grid.max(1)).enumerate() {
+        let height = network.grid_window(index % grid.max(1), shape.height).len();
+        for (column, value) in row.iter_mut().enumerate() {
+            *value /= (height * network.grid_window(column, shape.width).len()) as f32;
+        }
+    }
+}
