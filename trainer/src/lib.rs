@@ -12,4 +12,5 @@ pub mod loss;
 pub mod nn;
 pub mod optim;
 pub mod retrieval;
+pub mod rng;
 pub mod train;

@@ -2,6 +2,8 @@
 
 use lookalike::Shape;
 
+use super::DataError;
+
 /// Labelled images of one size.
 #[derive(Clone, Debug)]
 pub struct Dataset {
@@ -26,6 +28,11 @@ impl Dataset {
         self.labels.is_empty()
     }
 
+    /// Number of classes, those without an image included.
+    pub fn class_count(&self) -> usize {
+        self.class_names.len()
+    }
+
     /// The pixels of image `index`.
     ///
     /// # Panics
@@ -33,5 +40,129 @@ impl Dataset {
     pub fn image(&self, index: usize) -> &[u8] {
         let len = self.shape.len();
         &self.pixels[index * len..(index + 1) * len]
+    }
+
+    /// A copy of the images at `indices`, in that order. Classes keep their
+    /// numbers and names, also those that are left without an image.
+    ///
+    /// # Panics
+    /// When an index is not below [`Dataset::len`].
+    pub fn subset(&self, indices: &[u32]) -> Dataset {
+        let mut pixels = Vec::with_capacity(indices.len() * self.shape.len());
+        for &i in indices {
+            pixels.extend_from_slice(self.image(i as usize));
+        }
+        Dataset {
+            shape: self.shape,
+            pixels,
+            labels: indices.iter().map(|&i| self.labels[i as usize]).collect(),
+            class_names: self.class_names.clone(),
+        }
+    }
+
+    /// The images whose class is in `only` (all classes when `only` is empty)
+    /// and not in `exclude`. Classes keep their numbers and names, so that a
+    /// model trained on some of them can be measured on the others.
+    ///
+    /// # Errors
+    /// [`DataError::UnknownClass`] for a class not below
+    /// [`Dataset::class_count`], [`DataError::EmptySelection`] when no image
+    /// is left.
+    pub fn filter_classes(&self, only: &[u16], exclude: &[u16]) -> Result<Dataset, DataError> {
+        let classes = self.class_count();
+        if let Some(&class) = only.iter().chain(exclude).find(|&&c| usize::from(c) >= classes) {
+            return Err(DataError::UnknownClass { class, classes });
+        }
+        let mut keep = vec![only.is_empty(); classes];
+        for &class in only {
+            keep[usize::from(class)] = true;
+        }
+        for &class in exclude {
+            keep[usize::from(class)] = false;
+        }
+        let indices: Vec<u32> = self.indices(|label| keep[usize::from(label)]);
+        if indices.is_empty() {
+            return Err(DataError::EmptySelection);
+        }
+        Ok(self.subset(&indices))
+    }
+
+    /// The first `count` images of each class (all of a class that has fewer),
+    /// in the order of this set.
+    pub fn first_per_class(&self, count: usize) -> Dataset {
+        let mut taken = vec![0; self.class_count()];
+        let indices: Vec<u32> = self.indices(|label| {
+            let taken = &mut taken[usize::from(label)];
+            *taken += 1;
+            *taken <= count
+        });
+        self.subset(&indices)
+    }
+
+    /// Indices, ascending, of the images whose label is kept.
+    fn indices(&self, mut keep: impl FnMut(u16) -> bool) -> Vec<u32> {
+        (0u32..).zip(&self.labels).filter(|&(_, &label)| keep(label)).map(|(i, _)| i).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Images of 1x2 pixels; image i holds i and its label. Class 3 is empty.
+    fn tiny() -> Dataset {
+        let labels = vec![2, 0, 1, 2, 0, 2];
+        Dataset {
+            shape: Shape { height: 1, width: 2, channels: 1 },
+            pixels: (0u8..).zip(&labels).flat_map(|(i, &l)| [i, l as u8]).collect(),
+            labels,
+            class_names: ["a", "b", "c", "d"].map(String::from).to_vec(),
+        }
+    }
+
+    /// Which images of `tiny` a set holds, having checked that labels and
+    /// pixels still belong together.
+    fn ids(set: &Dataset) -> Vec<u8> {
+        assert_eq!(set.class_count(), 4);
+        assert_eq!(set.pixels.len(), set.len() * set.shape.len());
+        (0..set.len())
+            .map(|i| {
+                assert_eq!(u16::from(set.image(i)[1]), set.labels[i]);
+                set.image(i)[0]
+            })
+            .collect()
+    }
+
+    #[test]
+    fn classes_are_kept_and_left_out() {
+        let set = tiny();
+        let chosen =
+            |only: &[u16], exclude: &[u16]| ids(&set.filter_classes(only, exclude).unwrap());
+        assert_eq!(chosen(&[], &[]), [0, 1, 2, 3, 4, 5]);
+        assert_eq!(chosen(&[0, 1], &[]), [1, 2, 4]);
+        assert_eq!(chosen(&[], &[2]), [1, 2, 4]);
+        assert_eq!(chosen(&[2, 1], &[1]), [0, 3, 5]);
+    }
+
+    #[test]
+    fn a_selection_without_images_is_an_error() {
+        let set = tiny();
+        let error = |only: &[u16], exclude: &[u16]| {
+            set.filter_classes(only, exclude).unwrap_err().to_string()
+        };
+        assert!(error(&[3], &[]).contains("leave no image"));
+        assert!(error(&[1], &[1]).contains("leave no image"));
+        assert!(error(&[], &[0, 1, 2]).contains("leave no image"));
+        assert!(error(&[4], &[]).contains("no class 4"));
+        assert!(error(&[], &[9]).contains("no class 9"));
+    }
+
+    #[test]
+    fn subsets_keep_order_and_labels() {
+        let set = tiny();
+        assert_eq!(ids(&set.subset(&[5, 0, 5])), [5, 0, 5]);
+        assert_eq!(ids(&set.first_per_class(1)), [0, 1, 2]);
+        assert_eq!(ids(&set.first_per_class(2)), [0, 1, 2, 3, 4]);
+        assert!(set.first_per_class(0).is_empty());
     }
 }

@@ -1,5 +1,22 @@
-//! Labelled images and where they come from.
+//! Labelled images: where they come from and in which order training sees them.
+//!
+//! - [`Source`]: what `--data` names; loads a [`Dataset`] of one [`Split`]
+//! - [`idx`]: the file format of MNIST and its relatives
+//! - [`mnist`]: the data set that is compiled into the program
+//! - [`image_file`]: one picture, as a network's input
+//! - [`Sampler`]: batches, shuffled or P classes x K images
 
 mod dataset;
+mod error;
+pub mod idx;
+pub mod image_file;
+mod labelled;
+pub mod mnist;
+mod sampler;
+mod source;
 
 pub use dataset::Dataset;
+pub use error::DataError;
+pub use image_file::ImageFileError;
+pub use sampler::{Batches, Sampler, SamplerError};
+pub use source::{Source, Split};
