@@ -281,6 +281,17 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn the_gzip_checksum_is_checked() {
+        let file = gzip(&encode(&[3], &[1, 2, 3]));
+        // The last 8 bytes are the CRC-32 and the length of the content.
+        for bit in (file.len() - 8) * 8..file.len() * 8 {
+            let mut damaged = file.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert!(matches!(decode(&damaged), Err(IdxProblem::Gzip(_))), "bit {bit}");
+        }
+    }
+
+    #[test]
     fn gzip_of_several_members_is_one_file() {
         let plain = encode(&[4], &[1, 2, 3, 4]);
         let (start, end) = plain.split_at(9);

@@ -204,6 +204,21 @@ mod tests {
     }
 
     #[test]
+    fn a_cameras_orientation_is_applied() {
+        let top_white = GrayImage::from_fn(32, 32, |_, y| Luma([if y < 16 { 255 } else { 0 }]));
+        let (_directory, path) = save(top_white, ImageFormat::Jpeg);
+        let jpeg = std::fs::read(&path).unwrap();
+        // An Exif segment, little-endian, whose one entry is tag 0x112
+        // (orientation) = 6: turn clockwise by 90 degrees to stand upright.
+        let mut exif = b"\xff\xe1\x00\x22Exif\0\0II*\0\x08\0\0\0\x01\0".to_vec();
+        exif.extend(b"\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0");
+        let (_directory, path) = saved_bytes(&[&jpeg[..2], &exif, &jpeg[2..]].concat());
+        for row in load(&path, GREY, false).unwrap().chunks(20) {
+            assert!(row[..8].iter().all(|&v| v < 15) && row[12..].iter().all(|&v| v > 240));
+        }
+    }
+
+    #[test]
     fn colour_becomes_luma() {
         let (_directory, path) =
             save(RgbImage::from_pixel(20, 18, Rgb([10, 200, 100])), ImageFormat::Png);

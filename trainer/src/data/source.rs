@@ -39,7 +39,7 @@ pub enum Source {
     Mnist,
     /// A directory with four IDX files, gzipped or not, named as MNIST,
     /// Fashion-MNIST and EMNIST name theirs.
-    IdxDirectory(PathBuf),
+    Directory(PathBuf),
 }
 
 impl FromStr for Source {
@@ -49,7 +49,7 @@ impl FromStr for Source {
     fn from_str(text: &str) -> Result<Self, Infallible> {
         Ok(match text {
             "mnist" => Source::Mnist,
-            path => Source::IdxDirectory(PathBuf::from(path)),
+            path => Source::Directory(PathBuf::from(path)),
         })
     }
 }
@@ -58,7 +58,7 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Source::Mnist => f.write_str("mnist"),
-            Source::IdxDirectory(path) => path.display().fmt(f),
+            Source::Directory(path) => path.display().fmt(f),
         }
     }
 }
@@ -75,14 +75,14 @@ impl Source {
         let path = match self {
             Source::Mnist if split == Split::Train => return Ok(mnist::train()),
             Source::Mnist => return Ok(mnist::test()),
-            Source::IdxDirectory(path) => path,
+            Source::Directory(path) => path,
         };
-        let directory = Directory::list(path)?;
-        let images = Idx::open(&directory.find(split, Content::Images)?)?;
-        let labels = Idx::open(&directory.find(split, Content::Labels)?)?;
+        let listing = Listing::of(path)?;
+        let images = Idx::open(&listing.find(split, Content::Images)?)?;
+        let labels = Idx::open(&listing.find(split, Content::Labels)?)?;
         let classes = match split {
             Split::Train => None,
-            Split::Test => match directory.find(Split::Train, Content::Labels) {
+            Split::Test => match listing.find(Split::Train, Content::Labels) {
                 Ok(path) => Some(labelled::count_classes(Idx::open(&path)?)?),
                 Err(DataError::Missing { .. }) => None,
                 Err(error) => return Err(error),
@@ -99,13 +99,13 @@ enum Content {
 }
 
 /// The names in a directory, sorted.
-struct Directory<'a> {
+struct Listing<'a> {
     path: &'a Path,
     names: Vec<String>,
 }
 
-impl<'a> Directory<'a> {
-    fn list(path: &'a Path) -> Result<Self, DataError> {
+impl<'a> Listing<'a> {
+    fn of(path: &'a Path) -> Result<Self, DataError> {
         let names = || -> io::Result<Vec<String>> {
             let mut names = Vec::new();
             for entry in fs::read_dir(path)? {
@@ -116,7 +116,7 @@ impl<'a> Directory<'a> {
             Ok(names)
         };
         match names() {
-            Ok(names) => Ok(Directory { path, names }),
+            Ok(names) => Ok(Listing { path, names }),
             Err(cause) => Err(DataError::Directory { path: path.to_path_buf(), cause }),
         }
     }
@@ -232,7 +232,7 @@ mod tests {
         assert_eq!(source, Source::Mnist);
         assert_eq!(source.load(Split::Test).unwrap().len(), 10_000);
         let path: Source = "./mnist".parse().unwrap();
-        assert_eq!(path, Source::IdxDirectory("./mnist".into()));
+        assert_eq!(path, Source::Directory("./mnist".into()));
         assert_eq!((source.to_string(), path.to_string()), ("mnist".into(), "./mnist".into()));
     }
 

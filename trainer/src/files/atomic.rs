@@ -20,7 +20,8 @@ pub struct WriteError {
 ///
 /// The content goes through a buffer to a temporary file beside the target,
 /// which is synced and renamed over it. A symbolic link is followed; an
-/// existing file's permissions are kept. Only a killed process can leave the
+/// existing file's permissions are kept, and one without write permission is
+/// not replaced. Only a killed process can leave the
 /// temporary file, `.NAME.*.tmp`, behind.
 ///
 /// # Errors
@@ -95,6 +96,10 @@ fn resolve(path: &Path) -> io::Result<(PathBuf, Option<Permissions>)> {
                 kind if !kind.is_file() => {
                     Err(io::Error::new(ErrorKind::InvalidInput, "not a regular file"))
                 }
+                // The rename would succeed, but someone protected the file.
+                _ if metadata.permissions().readonly() => {
+                    Err(io::Error::new(ErrorKind::PermissionDenied, "the file is write-protected"))
+                }
                 _ => Ok((target, Some(metadata.permissions()))),
             }
         }
@@ -132,7 +137,7 @@ fn advice(cause: &io::Error) -> &'static str {
         }
         ErrorKind::NotFound => "create its directory first",
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
-            "choose a directory that you may write to"
+            "choose another place or allow writing there"
         }
         ErrorKind::IsADirectory | ErrorKind::NotADirectory | ErrorKind::InvalidInput => {
             "give the path of a file"
@@ -259,6 +264,19 @@ mod tests {
             assert!(error.contains(wanted), "{error}");
         }
         assert_eq!(names(&directory), ["file"]);
+    }
+
+    #[test]
+    fn a_protected_file_is_not_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x");
+        fs::write(&path, "old").unwrap();
+        let mut permissions = fs::metadata(&path).unwrap().permissions();
+        permissions.set_readonly(true);
+        fs::set_permissions(&path, permissions).unwrap();
+        let error = write_atomically(&path, |_| unreachable!()).unwrap_err().to_string();
+        assert!(error.contains("write-protected; choose another place"), "{error}");
+        assert_eq!(fs::read(&path).unwrap(), b"old");
     }
 
     #[cfg(unix)]
