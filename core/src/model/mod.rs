@@ -174,6 +174,12 @@ pub fn file_len(network: &Network, class_names: &str) -> Result<usize, ModelErro
     Ok(file::len(FileKind::Model, &header(network, class_names), 4 * packing::len(network))?)
 }
 
+/// Bytes of each layer's parameters in a model file: three convolutions, then
+/// the classifier.
+pub const fn layer_bytes(network: &Network) -> [usize; 4] {
+    packing::layer_bytes(network)
+}
+
 /// Writes a model file to the start of `out` and gives its length.
 ///
 /// `class_names` are joined by line feeds, one for each class, or empty;

@@ -30,6 +30,13 @@ pub(super) const fn len(network: &Network) -> usize {
     embedding_part(network) + network.classes() * (network.embedding_len() + 1)
 }
 
+/// Bytes of each layer's packed parameters: three convolutions, the classifier.
+pub(super) const fn layer_bytes(network: &Network) -> [usize; 4] {
+    let [[c, a], [_, b], [_, d]] = channels(network);
+    let classifier = network.classes() * (network.embedding_len() + 1);
+    [4 * conv_len(c, a), 4 * conv_len(a, b), 4 * conv_len(b, d), 4 * classifier]
+}
+
 /// The packed convolutions, and the classifier's weights and biases.
 pub(super) fn views<'a>(network: &Network, packed: &'a [f32]) -> ([Conv<'a>; 3], [&'a [f32]; 2]) {
     let mut rest = packed;

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::ops::Deref;
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 
 /// Why a file cannot be read into memory.
@@ -86,19 +86,16 @@ impl AlignedBytes {
             }
         };
         let mut bytes = Self::zeroed(len);
-        match file.read_exact(bytes.as_mut_slice()) {
+        match file.read_exact(&mut bytes) {
             Ok(()) if file.read(&mut [0]).map_err(io_error)? == 0 => Ok(bytes),
             Err(cause) if cause.kind() != io::ErrorKind::UnexpectedEof => Err(io_error(cause)),
             _ => Err(ReadError::Changed { path: path.to_path_buf() }),
         }
     }
 
-    fn zeroed(len: usize) -> Self {
+    /// `len` zeros.
+    pub fn zeroed(len: usize) -> Self {
         AlignedBytes { words: vec![0; len.div_ceil(size_of::<u128>())], len }
-    }
-
-    fn as_mut_slice(&mut self) -> &mut [u8] {
-        &mut bytemuck::cast_slice_mut(&mut self.words)[..self.len]
     }
 }
 
@@ -106,7 +103,7 @@ impl From<&[u8]> for AlignedBytes {
     /// Copies the bytes.
     fn from(bytes: &[u8]) -> Self {
         let mut aligned = Self::zeroed(bytes.len());
-        aligned.as_mut_slice().copy_from_slice(bytes);
+        aligned.copy_from_slice(bytes);
         aligned
     }
 }
@@ -116,6 +113,12 @@ impl Deref for AlignedBytes {
 
     fn deref(&self) -> &[u8] {
         &bytemuck::cast_slice(&self.words)[..self.len]
+    }
+}
+
+impl DerefMut for AlignedBytes {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut bytemuck::cast_slice_mut(&mut self.words)[..self.len]
     }
 }
 

@@ -1,15 +1,21 @@
 //! Reading and writing files without ever losing what was there.
 //!
 //! - [`write_atomically`]: a file is replaced whole or not at all
+//! - [`load_model`], [`save_model`], [`load_gallery`], [`save_gallery`]: the
+//!   core's own formats
 //! - [`AlignedBytes`]: a file in memory, aligned for zero-copy readers
 //! - [`safetensors`]: weights to and from PyTorch
 //! - [`write_npy`]: arrays for NumPy and its relatives
 
 mod aligned;
 mod atomic;
+mod gallery;
+mod model;
 mod npy;
 pub mod safetensors;
 
 pub use aligned::{AlignedBytes, ReadError};
 pub use atomic::{WriteError, write_atomically};
+pub use gallery::{GalleryIoError, LoadedGallery, load_gallery, load_gallery_of, save_gallery};
+pub use model::{LoadedModel, ModelIoError, load_model, save_model};
 pub use npy::write_npy;

@@ -2,13 +2,14 @@
 //! `l(a) = sum over positives p and negatives n of max(d(a,p) - d(a,n) + margin, 0)`
 //! (Weinberger and Saul, JMLR 2009; Schroff et al., FaceNet, CVPR 2015).
 
+use clap::ValueEnum;
 use ndarray::{ArrayView2, ArrayViewMut1, ArrayViewMut2};
 use serde::{Deserialize, Serialize};
 
 use super::Pairs;
 
 /// Which triplets of an anchor count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 pub enum Mining {
     /// All of them.
     All,
@@ -20,7 +21,7 @@ pub enum Mining {
 }
 
 /// What the sum over triplets is divided by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 pub enum Reduction {
     /// Nothing.
     Sum,

@@ -1,5 +1,6 @@
 //! Embeddings and logits of a whole data set.
 
+use lookalike::normalize_pixel;
 use ndarray::{Array2, ArrayView2};
 
 use super::{ConvNet, Packed, Parameters, linear_forward, normalize_forward};
@@ -8,15 +9,10 @@ use crate::data::Dataset;
 /// Images that are taken through the network between two looks at the next.
 const BLOCK: usize = 1024;
 
-/// The network's view of a pixel: `(pixel / 255 - 0.5) / 0.5`.
-fn input_value(pixel: u8) -> f32 {
-    (f32::from(pixel) / 255.0 - 0.5) / 0.5
-}
-
 /// Writes an image's pixels as the network's input, in -1..=1.
 pub fn fill_input(pixels: &[u8], input: &mut [f32]) {
     for (x, &pixel) in input.iter_mut().zip(pixels) {
-        *x = input_value(pixel);
+        *x = normalize_pixel(pixel);
     }
 }
 

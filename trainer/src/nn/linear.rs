@@ -31,3 +31,15 @@ pub fn linear_backward(
     }
     general_mat_mul(1.0, &dlogits, &weight, 0.0, &mut dz);
 }
+
+/// For each image whether its label's logit is the largest of its row `[K]`.
+///
+/// # Panics
+/// When a label is not below K.
+pub fn predicted(logits: ArrayView2<'_, f32>, labels: &[u16]) -> impl Iterator<Item = bool> {
+    (0..labels.len()).map(move |i| {
+        let row = logits.row(i);
+        let own = row[usize::from(labels[i])];
+        row.iter().all(|&other| other <= own)
+    })
+}

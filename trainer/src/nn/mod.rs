@@ -23,7 +23,7 @@ mod parameters;
 
 pub use convnet::{Activation, CHUNK, ConvNet, State};
 pub use embed::{classify, embed, fill_input};
-pub use linear::{linear_backward, linear_forward};
+pub use linear::{linear_backward, linear_forward, predicted};
 pub use normalize::{normalize_backward, normalize_forward};
 pub use packed::Packed;
 pub use parameters::Parameters;

@@ -2,10 +2,11 @@
 
 use std::f64::consts::PI;
 
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 /// A factor on the learning rate for each step of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 pub enum Schedule {
     /// 1 throughout.
     Constant,

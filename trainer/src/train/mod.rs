@@ -1,1 +1,18 @@
-//! The training loop, checkpoints and diagnostics.
+//! The training loop, its checkpoints and its diagnostics.
+//!
+//! A run is a function of its [`Settings`] and its data: every random number
+//! is drawn from the seed, and an epoch's batches from the seed and the
+//! epoch's number. So a run that goes on from a [`Checkpoint`] ends with the
+//! bytes of one that was never interrupted, on any number of threads.
+
+mod checkpoint;
+mod diagnostics;
+mod error;
+mod settings;
+mod training;
+
+pub use checkpoint::{Checkpoint, CheckpointError};
+pub use diagnostics::{EpochStats, Warning};
+pub use error::TrainError;
+pub use settings::{Objective, Settings};
+pub use training::{StepStats, Training};

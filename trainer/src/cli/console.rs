@@ -1,0 +1,87 @@
+//! Signs of life on standard error: a bar on a terminal, lines elsewhere.
+
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use lookalike_trainer::train::{EpochStats, StepStats, Training};
+
+/// A spinner for work whose length is not known.
+pub fn spinner(message: impl Into<String>) -> ProgressBar {
+    let bar = ProgressBar::new_spinner().with_message(message.into());
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
+}
+
+/// The progress of a training run.
+pub struct TrainingBar {
+    bar: ProgressBar,
+    name: String,
+    epochs: u32,
+    epoch: u32,
+    started: Instant,
+}
+
+impl TrainingBar {
+    /// For `training`, called `name` in what is shown.
+    pub fn new(name: &str, training: &Training<'_>, epochs: u32) -> TrainingBar {
+        let per_epoch = training.batches_per_epoch() as u64;
+        let bar = ProgressBar::new(per_epoch * u64::from(epochs));
+        let style = "{prefix} {bar:30} {percent:>3} %, {eta} left  {msg}";
+        bar.set_style(ProgressStyle::with_template(style).expect("a valid template"));
+        bar.set_position(per_epoch * u64::from(training.epochs_done()));
+        bar.reset_eta();
+        let epoch = training.epochs_done() + 1;
+        let mut this =
+            TrainingBar { bar, name: name.to_owned(), epochs, epoch, started: Instant::now() };
+        this.start_epoch();
+        this
+    }
+
+    fn start_epoch(&mut self) {
+        self.bar.set_prefix(format!("{} {}/{}", self.name, self.epoch, self.epochs));
+        self.started = Instant::now();
+    }
+
+    /// After each batch.
+    pub fn step(&self, step: &StepStats) {
+        self.bar.inc(1);
+        let mut message = format!("loss {:.4}", step.loss);
+        if let Some(t) = step.triplets {
+            let active = 100.0 * t.active as f64 / t.mined.max(1) as f64;
+            message.push_str(&format!(", active {active:.1} %"));
+        }
+        self.bar.set_message(message);
+    }
+
+    /// After each epoch.
+    pub fn epoch(&mut self, stats: &EpochStats) {
+        let mut line = format!(
+            "{} epoch {:>2}/{}: loss {:.4}",
+            self.name, self.epoch, self.epochs, stats.loss
+        );
+        if let Some(accuracy) = stats.accuracy {
+            line.push_str(&format!(", training accuracy {:.2} %", 100.0 * accuracy));
+        }
+        if let Some(t) = stats.triplets {
+            line.push_str(&format!(
+                ", active {:.2} %, mean distance of positives {:.3}, of negatives {:.3}",
+                100.0 * t.active,
+                t.positive,
+                t.negative
+            ));
+        }
+        line.push_str(&format!(" ({:.1} s)", self.started.elapsed().as_secs_f64()));
+        self.say(&line);
+        self.epoch += 1;
+        if self.epoch <= self.epochs {
+            self.start_epoch();
+        } else {
+            self.bar.finish_and_clear();
+        }
+    }
+
+    /// A line that stays.
+    pub fn say(&self, line: &str) {
+        self.bar.suspend(|| eprintln!("{line}"));
+    }
+}

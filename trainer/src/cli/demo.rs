@@ -1,0 +1,224 @@
+//! `trainer demo`: the whole experiment.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::Context;
+use clap::Args;
+use image::GrayImage;
+use lookalike::{Network, Shape};
+use lookalike_trainer::data::{Dataset, Sampler, Source, Split};
+use lookalike_trainer::figures::{SheetRow, precision_recall_svg, retrieval_sheet_png};
+use lookalike_trainer::files::{
+    LoadedModel, load_model, save_gallery, save_model, write_atomically,
+};
+use lookalike_trainer::loss::Triplet;
+use lookalike_trainer::optim::{OptimizerKind, Schedule};
+use lookalike_trainer::retrieval::{Evaluation, Options, search, table};
+use lookalike_trainer::train::{Objective, Settings, Training};
+use ndarray::{Array2, Axis};
+use serde::Serialize;
+
+use super::evaluate::evaluate;
+use super::options::ThreadOptions;
+use super::output::{print, print_json};
+use super::train::run_epochs;
+
+/// Compare a classification embedding with a triplet embedding on MNIST.
+///
+/// Trains both, prints how well they retrieve and writes models, a gallery,
+/// metrics and figures. Takes about a minute on two cores.
+#[derive(Args)]
+#[command(after_help = "Example:\n  trainer demo --out demo")]
+pub struct Demo {
+    /// The directory to write to.
+    #[arg(long, value_name = "DIR", default_value = "demo")]
+    out: PathBuf,
+    /// Passes over the data, for each of the two.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    epochs: u32,
+    /// Where all random numbers come from.
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    seed: u64,
+    #[command(flatten)]
+    threads: ThreadOptions,
+    /// Print the metrics as one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Items of each class in the gallery that the demo writes.
+const GALLERY_PER_CLASS: usize = 20;
+/// Neighbours of each query on the picture sheet.
+const SHEET_NEIGHBOURS: usize = 50;
+
+/// One of the two embeddings: its name and how it is trained.
+struct Contender {
+    name: &'static str,
+    objective: Objective,
+    optimizer: OptimizerKind,
+    classes: u16,
+}
+
+/// What became of it.
+struct Result {
+    model: LoadedModel,
+    evaluation: Evaluation,
+    embeddings: Array2<f32>,
+}
+
+/// `metrics.json`.
+#[derive(Serialize)]
+struct Metrics<'a> {
+    data: &'static str,
+    epochs: u32,
+    seed: u64,
+    seconds: f64,
+    models: BTreeMap<&'static str, &'a Evaluation>,
+}
+
+impl Demo {
+    /// Runs the command.
+    pub fn run(self) -> anyhow::Result<()> {
+        self.threads.run(|| self.compare())
+    }
+
+    fn compare(&self) -> anyhow::Result<()> {
+        let started = Instant::now();
+        std::fs::create_dir_all(&self.out)
+            .with_context(|| format!("{}: cannot make the directory", self.out.display()))?;
+        let train = Source::Mnist.load(Split::Train)?;
+        let test = Source::Mnist.load(Split::Test)?;
+        let contenders = [
+            Contender {
+                name: "cross-entropy",
+                objective: Objective::CrossEntropy,
+                optimizer: OptimizerKind::Sgd { momentum: 0.9, nesterov: false, weight_decay: 0.0 },
+                classes: 10,
+            },
+            Contender {
+                name: "triplet",
+                objective: Objective::Triplet(Triplet::default()),
+                optimizer: OptimizerKind::Adam { weight_decay: 0.0 },
+                classes: 0,
+            },
+        ];
+        let mut results = Vec::new();
+        for contender in &contenders {
+            let model = self.train(contender, &train)?;
+            eprintln!("{}: evaluating {} test images", contender.name, test.len());
+            let (evaluation, embeddings) = evaluate(&model, &test, Options::default())?;
+            results.push(Result { model, evaluation, embeddings });
+        }
+
+        let named: Vec<(&'static str, &Evaluation)> =
+            contenders.iter().zip(&results).map(|(c, r)| (c.name, &r.evaluation)).collect();
+        self.write_figures(&named, &results, &test)?;
+        let triplet = &results[1].model;
+        save_gallery(
+            &self.out.join("triplet.gallery"),
+            triplet,
+            &train.first_per_class(GALLERY_PER_CLASS),
+        )?;
+        let metrics = Metrics {
+            data: "mnist",
+            epochs: self.epochs,
+            seed: self.seed,
+            seconds: started.elapsed().as_secs_f64(),
+            models: named.iter().copied().collect(),
+        };
+        let json = serde_json::to_vec_pretty(&metrics)?;
+        write_atomically(&self.out.join("metrics.json"), |w| w.write_all(&json))?;
+
+        if self.json {
+            print_json(&metrics)?;
+        } else {
+            print(&table(&named))?;
+        }
+        let out = self.out.display();
+        eprintln!("\nwrote models, gallery, metrics.json and figures to {out}; now try");
+        eprintln!(
+            "  trainer search {out}/triplet.model --gallery {out}/triplet.gallery {out}/queries/7.png"
+        );
+        Ok(())
+    }
+
+    fn train(&self, contender: &Contender, data: &Dataset) -> anyhow::Result<LoadedModel> {
+        let settings = Settings {
+            network: Network::REFERENCE.with_classes(contender.classes)?,
+            objective: contender.objective,
+            optimizer: contender.optimizer,
+            lr: 0.001,
+            schedule: Schedule::Constant,
+            epochs: self.epochs,
+            sampler: Sampler::Shuffled { batch_size: 64 },
+            ema: None,
+            seed: self.seed,
+        };
+        let training = Training::new(settings, data)?;
+        let training = run_epochs(contender.name, training, settings, None)?;
+        let path = self.out.join(format!("{}.model", contender.name));
+        save_model(&path, &training.parameters(), &data.class_names)?;
+        Ok(load_model(&path)?)
+    }
+
+    fn write_figures(
+        &self,
+        named: &[(&'static str, &Evaluation)],
+        results: &[Result],
+        test: &Dataset,
+    ) -> anyhow::Result<()> {
+        let svg = precision_recall_svg(named)?;
+        write_atomically(&self.out.join("precision-recall.svg"), |w| w.write_all(svg.as_bytes()))?;
+        let queries = one_of_each_class(test);
+        for ((name, _), result) in named.iter().zip(results) {
+            let png = sheet(test, &queries, &result.embeddings)?;
+            write_atomically(&self.out.join(format!("retrieved-{name}.png")), |w| {
+                w.write_all(&png)
+            })?;
+        }
+        let directory = self.out.join("queries");
+        std::fs::create_dir_all(&directory)
+            .with_context(|| format!("{}: cannot make the directory", directory.display()))?;
+        for &query in &queries {
+            let class = &test.class_names[usize::from(test.labels[query as usize])];
+            let path = directory.join(format!("{class}.png"));
+            let png = grey_png(test.image(query as usize), test.shape)?;
+            write_atomically(path, |w| w.write_all(&png))?;
+        }
+        Ok(())
+    }
+}
+
+/// The first image of each class.
+fn one_of_each_class(data: &Dataset) -> Vec<u32> {
+    (0..data.class_names.len())
+        .filter_map(|class| data.labels.iter().position(|&l| usize::from(l) == class))
+        .map(|i| i as u32)
+        .collect()
+}
+
+fn sheet(data: &Dataset, queries: &[u32], embeddings: &Array2<f32>) -> anyhow::Result<Vec<u8>> {
+    let rows: Vec<usize> = queries.iter().map(|&q| q as usize).collect();
+    let vectors = embeddings.select(Axis(0), &rows);
+    let found = search(vectors.view(), embeddings.view(), SHEET_NEIGHBOURS, Some(queries));
+    let rows: Vec<SheetRow> = queries
+        .iter()
+        .zip(found)
+        .map(|(&query, found)| SheetRow {
+            query,
+            neighbours: found.iter().map(|neighbour| neighbour.id).collect(),
+        })
+        .collect();
+    Ok(retrieval_sheet_png(data, &rows)?)
+}
+
+/// One grey image as a PNG file.
+fn grey_png(pixels: &[u8], shape: Shape) -> anyhow::Result<Vec<u8>> {
+    let (width, height) = (shape.width as u32, shape.height as u32);
+    let image = GrayImage::from_raw(width, height, pixels.to_vec()).context("a grey image")?;
+    let mut png = std::io::Cursor::new(Vec::new());
+    image.write_to(&mut png, image::ImageFormat::Png)?;
+    Ok(png.into_inner())
+}

@@ -1,0 +1,49 @@
+//! `trainer gallery`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use lookalike_trainer::data::Split;
+use lookalike_trainer::files::{load_model, save_gallery};
+
+use super::options::{DataOptions, ThreadOptions, check_shape};
+
+/// Embed images and write a gallery that firmware or `trainer search` searches.
+#[derive(Args)]
+#[command(
+    after_help = "Example:\n  trainer gallery digits.model --out digits.gallery --per-class 20"
+)]
+pub struct Gallery {
+    /// The model file.
+    model: PathBuf,
+    /// The gallery file to write.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    #[command(flatten)]
+    data: DataOptions,
+    /// Which part of the data.
+    #[arg(long, value_enum, value_name = "S", default_value = "train")]
+    split: Split,
+    /// Only the first N images of each class; all if left out.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    per_class: Option<u32>,
+    #[command(flatten)]
+    threads: ThreadOptions,
+}
+
+impl Gallery {
+    /// Runs the command.
+    pub fn run(self) -> anyhow::Result<()> {
+        self.threads.run(|| {
+            let model = load_model(&self.model)?;
+            let mut data = self.data.load(self.split)?;
+            check_shape(&model.parameters, &data, &self.data.data)?;
+            if let Some(count) = self.per_class {
+                data = data.first_per_class(count as usize);
+            }
+            save_gallery(&self.out, &model, &data)?;
+            eprintln!("wrote {} items to {}", data.len(), self.out.display());
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,221 @@
+//! `trainer inspect`.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Args;
+use lookalike::{Network, Shape};
+use lookalike_trainer::files::{LoadedGallery, LoadedModel, load_gallery, load_model};
+use serde::Serialize;
+
+use super::output::{print, print_json};
+
+/// Show what a model or gallery file holds and what it takes on a device.
+#[derive(Args)]
+#[command(after_help = "Example:\n  trainer inspect digits.model")]
+pub struct Inspect {
+    /// The file.
+    file: PathBuf,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// A layer as it is written about: its output, parameters and work.
+#[derive(Serialize)]
+struct Layer {
+    name: &'static str,
+    output: String,
+    parameters: usize,
+    multiply_accumulates: u64,
+    flash_bytes: usize,
+}
+
+#[derive(Serialize)]
+struct ModelReport {
+    kind: &'static str,
+    version: u8,
+    encoding: &'static str,
+    fingerprint: String,
+    input: String,
+    classes: usize,
+    class_names: Vec<String>,
+    embedding_dimensions: usize,
+    parameters: usize,
+    multiply_accumulates: u64,
+    /// The whole file, which is what a device keeps in flash.
+    flash_bytes: u64,
+    /// What a device needs in RAM to embed one image.
+    workspace_bytes: usize,
+    layers: Vec<Layer>,
+}
+
+#[derive(Serialize)]
+struct GalleryReport {
+    kind: &'static str,
+    version: u8,
+    code: &'static str,
+    model_fingerprint: String,
+    items: usize,
+    embedding_dimensions: usize,
+    labels: Vec<LabelCount>,
+    flash_bytes: u64,
+}
+
+#[derive(Serialize)]
+struct LabelCount {
+    label: String,
+    items: usize,
+}
+
+impl Inspect {
+    /// Runs the command.
+    pub fn run(self) -> anyhow::Result<()> {
+        let path = &self.file;
+        let file = std::fs::read(path)
+            .with_context(|| format!("{}: cannot read the file", path.display()))?;
+        let bytes = file.len() as u64;
+        let (text, json) = if file.starts_with(b"LKGALRY") {
+            let report = gallery_report(&load_gallery(path)?, bytes);
+            (gallery_text(&report), serde_json::to_value(&report)?)
+        } else {
+            let report = model_report(load_model(path)?, bytes);
+            (model_text(&report), serde_json::to_value(&report)?)
+        };
+        if self.json { print_json(&json) } else { print(&text) }
+    }
+}
+
+fn shape(shape: Shape) -> String {
+    format!("{}x{}x{}", shape.height, shape.width, shape.channels)
+}
+
+fn layers(network: &Network) -> Vec<Layer> {
+    let tensors = network.tensors();
+    let work = network.multiply_accumulates();
+    let grid = network.grid();
+    let pooled = Shape { height: grid, width: grid, channels: network.widths()[2] };
+    let outputs = [
+        ("convolution 1, ReLU, max-pool", shape(network.pool1())),
+        ("convolution 2, ReLU, max-pool", shape(network.pool2())),
+        ("convolution 3, ReLU, average-pool", shape(pooled)),
+        ("classifier", network.classes().to_string()),
+    ];
+    let layer = |(i, (name, output)): (usize, (&'static str, String))| {
+        let parameters = tensors[2 * i].len() + tensors[2 * i + 1].len();
+        Layer {
+            name,
+            output,
+            parameters,
+            multiply_accumulates: work[i],
+            flash_bytes: lookalike::model::layer_bytes(network)[i],
+        }
+    };
+    let count = if network.classes() > 0 { 4 } else { 3 };
+    outputs.into_iter().take(count).enumerate().map(layer).collect()
+}
+
+fn model_report(model: LoadedModel, flash_bytes: u64) -> ModelReport {
+    let network = &model.parameters.network;
+    ModelReport {
+        kind: "model",
+        version: 1,
+        encoding: "f32",
+        fingerprint: format!("{:08x}", model.fingerprint),
+        input: shape(network.input()),
+        classes: network.classes(),
+        class_names: model.class_names,
+        embedding_dimensions: network.embedding_len(),
+        parameters: network.parameters(),
+        multiply_accumulates: network.multiply_accumulates().iter().sum(),
+        flash_bytes,
+        workspace_bytes: 4 * network.workspace_len(),
+        layers: layers(network),
+    }
+}
+
+fn gallery_report(gallery: &LoadedGallery, flash_bytes: u64) -> GalleryReport {
+    let view = gallery.view();
+    let mut labels: Vec<LabelCount> = Vec::new();
+    for id in 0..view.len() as u32 {
+        let label = view.label(id).unwrap_or_default();
+        match labels.iter_mut().find(|l| l.label == label) {
+            Some(count) => count.items += 1,
+            None => labels.push(LabelCount { label: label.to_owned(), items: 1 }),
+        }
+    }
+    GalleryReport {
+        kind: "gallery",
+        version: 1,
+        code: "f32",
+        model_fingerprint: format!("{:08x}", view.fingerprint()),
+        items: view.len(),
+        embedding_dimensions: view.dimension(),
+        labels,
+        flash_bytes,
+    }
+}
+
+/// 1234567 as 1,234,567.
+fn grouped(n: impl Into<u64>) -> String {
+    let digits = n.into().to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+fn model_text(report: &ModelReport) -> String {
+    let mut text = format!(
+        "model, version {}, {} parameters as {}, fingerprint {}\n\
+         input {} (height x width x channels), embedding of {} dimensions, {} classes\n\
+         {} multiply-accumulates an image\n\
+         on a device: {} bytes of flash (the file), {} bytes of RAM as workspace\n\n",
+        report.version,
+        grouped(report.parameters as u64),
+        report.encoding,
+        report.fingerprint,
+        report.input,
+        report.embedding_dimensions,
+        report.classes,
+        grouped(report.multiply_accumulates),
+        grouped(report.flash_bytes),
+        grouped(report.workspace_bytes as u64),
+    );
+    text += &format!(
+        "{:<34} {:>10} {:>11} {:>12} {:>12}\n",
+        "layer", "output", "parameters", "multiply-acc", "flash bytes"
+    );
+    for layer in &report.layers {
+        text += &format!(
+            "{:<34} {:>10} {:>11} {:>12} {:>12}\n",
+            layer.name,
+            layer.output,
+            grouped(layer.parameters as u64),
+            grouped(layer.multiply_accumulates),
+            grouped(layer.flash_bytes as u64),
+        );
+    }
+    text
+}
+
+fn gallery_text(report: &GalleryReport) -> String {
+    let mut text = format!(
+        "gallery, version {}, {} items as {}, embeddings of {} dimensions\n\
+         made by the model with fingerprint {}; {} bytes of flash\n\n",
+        report.version,
+        grouped(report.items as u64),
+        report.code,
+        report.embedding_dimensions,
+        report.model_fingerprint,
+        grouped(report.flash_bytes),
+    );
+    for count in &report.labels {
+        text += &format!("{:>8}  {}\n", count.items, count.label);
+    }
+    text
+}

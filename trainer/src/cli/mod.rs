@@ -1,0 +1,77 @@
+//! One module a command; what commands share is in `options`, `console` and
+//! `output`.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use lookalike_trainer::train::TrainError;
+
+mod console;
+mod demo;
+mod embed;
+mod evaluate;
+mod gallery;
+mod inspect;
+mod options;
+mod output;
+mod search;
+mod train;
+mod weights;
+
+/// Learns, measures and packs image embeddings for microcontrollers.
+///
+/// Start with `trainer demo`: it trains two embeddings on MNIST and compares
+/// how well they retrieve.
+#[derive(Parser)]
+#[command(name = "trainer", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Demo(demo::Demo),
+    Train(train::Train),
+    Evaluate(evaluate::Evaluate),
+    Gallery(gallery::Gallery),
+    Search(search::Search),
+    Embed(embed::Embed),
+    Import(weights::Import),
+    Export(weights::Export),
+    Inspect(inspect::Inspect),
+}
+
+/// The options contradict each other or the files: exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct UsageError(String);
+
+/// Parses the command line and runs the command.
+///
+/// Exit codes: 0 done, 1 failed, 2 wrong usage.
+pub fn run() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Demo(command) => command.run(),
+        Command::Train(command) => command.run(),
+        Command::Evaluate(command) => command.run(),
+        Command::Gallery(command) => command.run(),
+        Command::Search(command) => command.run(),
+        Command::Embed(command) => command.run(),
+        Command::Import(command) => command.run(),
+        Command::Export(command) => command.run(),
+        Command::Inspect(command) => command.run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(if is_usage(&error) { 2 } else { 1 })
+        }
+    }
+}
+
+fn is_usage(error: &anyhow::Error) -> bool {
+    error.is::<UsageError>()
+        || matches!(error.downcast_ref(), Some(TrainError::Setting { .. } | TrainError::Batches(_)))
+}

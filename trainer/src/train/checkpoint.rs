@@ -1,0 +1,115 @@
+//! All that a run needs to go on: written after each epoch.
+//!
+//! The file is one postcard message, described in `docs/model-format.md`.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::{EpochStats, Settings};
+use crate::files::{AlignedBytes, ReadError, WriteError, write_atomically};
+use crate::optim::{Average, Optimizer};
+
+const MAGIC: [u8; 8] = *b"LKCHECKP";
+const VERSION: u8 = 1;
+/// CRC-32 as in model and gallery files.
+pub(super) const CRC: crc::Crc<u32> = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC);
+
+/// The state of a run after an epoch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    magic: [u8; 8],
+    version: u8,
+    /// The run's settings.
+    pub settings: Settings,
+    /// CRC-32 of the training data.
+    pub data: u32,
+    /// The flat vector of parameters.
+    pub parameters: Vec<f32>,
+    /// The optimiser's moments.
+    pub optimizer: Optimizer,
+    /// The moving average of the weights.
+    pub average: Option<Average>,
+    /// A row for each epoch done.
+    pub history: Vec<EpochStats>,
+}
+
+/// Why a checkpoint cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckpointError {
+    /// It cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// It cannot be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// It is not a checkpoint, or not a whole one.
+    #[error("{}: {why}; remove it to train from the start", path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: &'static str,
+    },
+}
+
+impl Checkpoint {
+    pub(super) fn new(
+        settings: Settings,
+        data: u32,
+        (parameters, optimizer, average): (&[f32], &Optimizer, Option<&Average>),
+        history: &[EpochStats],
+    ) -> Checkpoint {
+        Checkpoint {
+            magic: MAGIC,
+            version: VERSION,
+            settings,
+            data,
+            parameters: parameters.to_vec(),
+            optimizer: optimizer.clone(),
+            average: average.cloned(),
+            history: history.to_vec(),
+        }
+    }
+
+    /// Where the checkpoint of the model file `out` lies: beside it.
+    pub fn path(out: &Path) -> PathBuf {
+        let mut name = out.as_os_str().to_owned();
+        name.push(".checkpoint");
+        PathBuf::from(name)
+    }
+
+    /// Writes it atomically.
+    ///
+    /// # Errors
+    /// When the file cannot be written; what was there before stays.
+    pub fn save(&self, path: &Path) -> Result<(), CheckpointError> {
+        let bytes =
+            postcard::to_allocvec_crc32(self, CRC.digest()).expect("a vector can be extended");
+        Ok(write_atomically(path, |writer| writer.write_all(&bytes))?)
+    }
+
+    /// Reads and checks one.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is not a checkpoint, is of another version
+    /// or is damaged.
+    pub fn load(path: &Path) -> Result<Checkpoint, CheckpointError> {
+        let content = |why| CheckpointError::Content { path: path.to_owned(), why };
+        let bytes = AlignedBytes::read(path)?;
+        match bytes.strip_prefix(&MAGIC) {
+            None => return Err(content("not a checkpoint")),
+            Some([VERSION, ..]) => {}
+            Some(_) => return Err(content("a checkpoint of another version of this program")),
+        }
+        let checkpoint: Checkpoint = postcard::from_bytes_crc32(&bytes, CRC.digest())
+            .map_err(|_| content("the checkpoint is damaged"))?;
+        let parameters = checkpoint.settings.network.parameters();
+        let fits = checkpoint.parameters.len() == parameters
+            && checkpoint.optimizer.fits(checkpoint.settings.optimizer, parameters)
+            && checkpoint.average.as_ref().is_none_or(|a| a.values().len() == parameters)
+            && checkpoint.average.is_some() == checkpoint.settings.ema.is_some();
+        if fits { Ok(checkpoint) } else { Err(content("the checkpoint contradicts itself")) }
+    }
+}
