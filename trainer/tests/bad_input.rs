@@ -143,7 +143,7 @@ const TABLE: &[Row] = &[
     Row {
         name: "a loss that becomes NaN",
         spoil: |_| {},
-        run: "train --loss cross-entropy --data data --widths 4,4,8 --optimizer sgd --lr 1e30 --out new.model",
+        run: "train --loss cross-entropy --data data --widths 4,4,8 --optimizer sgd --lr 1e30 --batch-size 10 --out new.model",
         code: 1,
         says: &["diverged", "--lr"],
     },
