@@ -129,7 +129,7 @@ impl Demo {
             models: named.iter().copied().collect(),
         };
         let json = serde_json::to_vec_pretty(&metrics)?;
-        write_atomically(&self.out.join("metrics.json"), |w| w.write_all(&json))?;
+        write_atomically(self.out.join("metrics.json"), |w| w.write_all(&json))?;
 
         if self.json {
             print_json(&metrics)?;
@@ -170,11 +170,11 @@ impl Demo {
         test: &Dataset,
     ) -> anyhow::Result<()> {
         let svg = precision_recall_svg(named)?;
-        write_atomically(&self.out.join("precision-recall.svg"), |w| w.write_all(svg.as_bytes()))?;
+        write_atomically(self.out.join("precision-recall.svg"), |w| w.write_all(svg.as_bytes()))?;
         let queries = one_of_each_class(test);
         for ((name, _), result) in named.iter().zip(results) {
             let png = sheet(test, &queries, &result.embeddings)?;
-            write_atomically(&self.out.join(format!("retrieved-{name}.png")), |w| {
+            write_atomically(self.out.join(format!("retrieved-{name}.png")), |w| {
                 w.write_all(&png)
             })?;
         }

@@ -25,4 +25,4 @@ pub use evaluate::{ClassResult, EvaluateError, Evaluation, Options, evaluate};
 pub use metrics::{CUTOFFS, Metrics, average_precision, precision_recall};
 pub use ranking::{Ranker, Ties};
 pub use report::table;
-pub use search::{Neighbour, search};
+pub use search::search;
