@@ -31,12 +31,14 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod chunks;
 mod distance;
 mod embedding;
 mod file;
 mod forward;
 pub mod gallery;
 pub mod model;
+mod names;
 mod network;
 mod top_k;
 
@@ -48,5 +50,6 @@ pub use file::{FileError, FileKind};
 pub use forward::normalize_pixel;
 pub use gallery::{Gallery, GalleryError, GalleryFile, GalleryFileError};
 pub use model::{EmbedError, Encoding, F32, Model, ModelError};
+pub use names::Names;
 pub use network::{Network, NetworkError, Shape, Tensor};
 pub use top_k::{Match, Matches, TopK};

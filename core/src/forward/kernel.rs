@@ -4,6 +4,8 @@
 //! kernel row, kernel column, input channel), whatever the number of pixels:
 //! the result has the same bits on every target.
 
+use crate::chunks::chunks;
+
 /// Output channels of a block of packed weights.
 pub(crate) const BLOCK: usize = 8;
 
@@ -33,7 +35,7 @@ fn sums<const PIXELS: usize, const FIRST: usize>(
         return [[0.0; STRIP]; PIXELS];
     };
     let mut sums = [strip(bias); PIXELS];
-    for (weights, runs) in weights.chunks_exact((weights.len() / 3).max(1)).zip(runs) {
+    for (weights, runs) in chunks(weights, weights.len() / 3).zip(runs) {
         // Equal lengths let the inner loop go without bounds checks.
         let mut runs = *runs;
         for run in &mut runs {
