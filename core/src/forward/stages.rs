@@ -1,11 +1,8 @@
 //! One row of each stage of the network.
 
-use super::kernel::{self, BLOCK, Lanes, Runs};
+use super::kernel::{self, BLOCK, Lanes, PIXELS, Runs};
 use crate::Network;
 use crate::chunks::{chunks, chunks_mut};
-
-/// Pixels of a row that the third convolution computes at a time.
-const GROUP: usize = 3;
 
 /// The packed parameters of one convolution.
 #[derive(Clone, Copy)]
@@ -34,7 +31,7 @@ pub(super) fn convolve_pool(conv: Conv<'_>, rows: [&[f32]; 4], out: &mut [f32]) 
     let [r0, r1, r2, r3] = rows;
     for (x, pixel) in chunks_mut(out, conv.outputs).enumerate() {
         let run = |row, dx| conv.run(row, 2 * x + dx);
-        let runs: Runs<'_, 4> = [
+        let runs: Runs<'_> = [
             [run(r0, 0), run(r0, 1), run(r1, 0), run(r1, 1)],
             [run(r1, 0), run(r1, 1), run(r2, 0), run(r2, 1)],
             [run(r2, 0), run(r2, 1), run(r3, 0), run(r3, 1)],
@@ -56,41 +53,26 @@ pub(super) fn convolve_accumulate(
     network: &Network,
     features: &mut [f32],
 ) {
-    let width = network.conv3().width;
-    let mut x = 0;
-    while x + GROUP <= width {
-        accumulate_group::<GROUP>(conv, rows, [y, x], network, features);
-        x += GROUP;
-    }
-    while x < width {
-        accumulate_group::<1>(conv, rows, [y, x], network, features);
-        x += 1;
-    }
-}
-
-#[inline(never)]
-fn accumulate_group<const PIXELS: usize>(
-    conv: Conv<'_>,
-    rows: [&[f32]; 3],
-    [y, x]: [usize; 2],
-    network: &Network,
-    features: &mut [f32],
-) {
-    let runs: Runs<'_, PIXELS> =
-        rows.map(|row| core::array::from_fn(|pixel| conv.run(row, x + pixel)));
     let (grid, shape) = (network.grid(), network.conv3());
     let cell_rows = network.grid_cells(y, shape.height);
-    let cell_columns: [_; PIXELS] =
-        core::array::from_fn(|pixel| network.grid_cells(x + pixel, shape.width));
-    let mut channels = chunks_mut(features, grid * grid);
-    for block in conv.blocks() {
-        let values = kernel::rectified(block, &runs);
-        for (lane, channel) in channels.by_ref().take(BLOCK).enumerate() {
-            for row in chunks_mut(channel, grid).take(cell_rows.end).skip(cell_rows.start) {
-                for (values, columns) in values.iter().zip(&cell_columns) {
-                    let value = values.get(lane).copied().unwrap_or_default();
-                    for sum in row.iter_mut().take(columns.end).skip(columns.start) {
-                        *sum += value;
+    for x in (0..shape.width).step_by(PIXELS) {
+        // Columns beyond the last repeat it; their values are not used.
+        let last = shape.width - 1;
+        let runs: Runs<'_> =
+            rows.map(|row| core::array::from_fn(|pixel| conv.run(row, (x + pixel).min(last))));
+        let cell_columns: [_; PIXELS] =
+            core::array::from_fn(|pixel| network.grid_cells(x + pixel, shape.width));
+        let mut channels = chunks_mut(features, grid * grid);
+        for block in conv.blocks() {
+            let values = kernel::rectified(block, &runs);
+            for (lane, channel) in channels.by_ref().take(BLOCK).enumerate() {
+                for row in chunks_mut(channel, grid).take(cell_rows.end).skip(cell_rows.start) {
+                    for (values, columns) in values.iter().zip(&cell_columns) {
+                        let value = values.get(lane).copied().unwrap_or_default();
+                        // A column beyond the last is in no cell.
+                        for sum in row.iter_mut().take(columns.end).skip(columns.start) {
+                            *sum += value;
+                        }
                     }
                 }
             }
