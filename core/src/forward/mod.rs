@@ -118,7 +118,7 @@ pub(crate) fn features<'w>(
             *value = normalize_pixel(pixel);
         }
         y0 += 1;
-        if y0 < 2 * y1 + POOLED || y1 == sizes.pool1.rows {
+        if y0 < 2 * y1 + POOLED {
             continue;
         }
         stages::convolve_pool(conv1, image_rows.rows(2 * y1), pool1_rows.row_mut(y1));

@@ -82,10 +82,10 @@ fn check(
     Ok(())
 }
 
-/// Bytes that [`write`] takes.
+/// Bytes that [`write()`] takes.
 ///
 /// # Errors
-/// As [`write`], without [`FileError::Buffer`](crate::FileError::Buffer).
+/// As [`write()`], without [`FileError::Buffer`](crate::FileError::Buffer).
 pub fn file_len(contents: &GalleryContents<'_>) -> Result<usize, GalleryFileError> {
     Ok(file::len(FileKind::Gallery, &contents.header()?, contents.body_len())?)
 }

@@ -161,10 +161,10 @@ fn header<'a>(network: &Network, class_names: &'a str) -> Header<'a> {
     Header { encoding: F32::CODE, network: *network, class_names, fingerprint: 0 }
 }
 
-/// Bytes that [`write`] takes.
+/// Bytes that [`write()`] takes.
 ///
 /// # Errors
-/// [`ModelError::ClassNames`] as [`write`].
+/// [`ModelError::ClassNames`] as [`write()`].
 pub fn file_len(network: &Network, class_names: &str) -> Result<usize, ModelError> {
     check_class_names(network, class_names)?;
     Ok(file::len(FileKind::Model, &header(network, class_names), 4 * packing::len(network))?)
