@@ -51,7 +51,7 @@ pub use forward::normalize_pixel;
 pub use gallery::{Gallery, GalleryError, GalleryFile, GalleryFileError};
 #[doc(hidden)]
 pub use include::Aligned;
-pub use model::{EmbedError, Encoding, F32, Model, ModelError};
+pub use model::{Acceptance, EmbedError, Encoding, F32, Model, ModelError, Rule, SelfTestError};
 pub use names::Names;
 pub use network::{Network, NetworkError, Shape, Tensor};
 pub use top_k::{Match, Matches, TopK};

@@ -2,6 +2,7 @@
 //! passes and the core's single-image pass agree with the naive oracle, and
 //! with each other.
 
+use lookalike::model::{self, ModelContents};
 use lookalike::{F32, Model, Network};
 use lookalike_tests::oracle;
 use lookalike_tests::random::{Case, SplitMix};
@@ -76,8 +77,9 @@ proptest! {
     #[test]
     fn core_trainer_and_oracle_agree_on_the_embedding(case in cases()) {
         let Case { network, parameters, pixels, images } = &case;
-        let mut file = AlignedBytes::zeroed(lookalike::model::file_len(network, "").unwrap());
-        lookalike::model::write(network, "", parameters, &mut file).unwrap();
+        let contents = ModelContents::new(*network, parameters);
+        let mut file = AlignedBytes::zeroed(model::file_len(&contents).unwrap());
+        model::write(&contents, &mut file).unwrap();
         let model = Model::<F32>::from_bytes(&file).unwrap();
         let mut workspace = vec![f32::NAN; model.workspace_len()];
 

@@ -10,9 +10,7 @@ use image::GrayImage;
 use lookalike::{Network, Shape};
 use lookalike_trainer::data::{Dataset, Sampler, Source, Split};
 use lookalike_trainer::figures::{SheetRow, precision_recall_svg, retrieval_sheet_png};
-use lookalike_trainer::files::{
-    LoadedModel, load_model, save_gallery, save_model, write_atomically,
-};
+use lookalike_trainer::files::{LoadedModel, load_model, save_gallery, write_atomically};
 use lookalike_trainer::loss::Triplet;
 use lookalike_trainer::optim::{OptimizerKind, Schedule};
 use lookalike_trainer::retrieval::{Evaluation, Options, search, table};
@@ -23,7 +21,7 @@ use serde::Serialize;
 use super::evaluate::evaluate;
 use super::options::ThreadOptions;
 use super::output::{print, print_json};
-use super::train::run_epochs;
+use super::train::{run_epochs, save_trained};
 
 /// Compare a classification embedding with a triplet embedding on MNIST.
 ///
@@ -159,7 +157,7 @@ impl Demo {
         let training = Training::new(settings, data)?;
         let training = run_epochs(contender.name, training, settings, None)?;
         let path = self.out.join(format!("{}.model", contender.name));
-        save_model(&path, &training.parameters(), &data.class_names)?;
+        save_trained(&path, &training, data)?;
         Ok(load_model(&path)?)
     }
 

@@ -14,6 +14,7 @@ mod evaluate;
 mod key;
 mod metrics;
 pub mod naive;
+pub mod open_set;
 mod ranking;
 mod report;
 mod search;
