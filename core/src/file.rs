@@ -202,7 +202,7 @@ where
     (kind.magic(), VERSION, header, padding, body_len as u64)
 }
 
-/// Bytes that [`write`] takes.
+/// Bytes that [`write()`] takes.
 pub(crate) fn len<H: Serialize>(
     kind: FileKind,
     header: &H,
@@ -250,8 +250,10 @@ pub struct Aligned<T: ?Sized>(pub T);
 /// are used where they lie. The path is relative to the calling file, as for
 /// [`include_bytes!`].
 ///
-/// ```ignore
-/// static MODEL: &[u8] = lookalike::include_model!("digits.model");
+/// ```
+/// static MODEL: &[u8] =
+///     lookalike::include_model!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/v1.model"));
+/// assert!(MODEL.as_ptr().cast::<u128>().is_aligned());
 /// ```
 #[macro_export]
 macro_rules! include_model {

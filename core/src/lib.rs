@@ -2,7 +2,9 @@
 //! convolutional network and finds its nearest neighbours in a gallery.
 //!
 //! No standard library, no allocation, no unsafe code, and no panic in a
-//! release build: what can go wrong is an error value.
+//! release build: what can go wrong is an error value. Build with
+//! `opt-level = 3`; the forward pass is several times slower when optimised for
+//! size.
 //!
 //! ```
 //! use lookalike::{F32, Gallery, Matches, Model, Network};
@@ -15,7 +17,7 @@
 //! // Firmware takes the size of a static workspace from the network it is
 //! // made for: `[f32; NETWORK.workspace_len()]`.
 //! let mut workspace = vec![0.0; model.workspace_len()];
-//! let image = [128; 18 * 19 * 2];
+//! let image = [128; 22 * 30 * 2];
 //! let embedding = model.embed(&image, &mut workspace)?;
 //!
 //! // Room for 16 items of 36 dimensions.
@@ -31,12 +33,14 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod chunks;
 mod distance;
 mod embedding;
 mod file;
 mod forward;
 pub mod gallery;
 pub mod model;
+mod names;
 mod network;
 mod top_k;
 
@@ -48,5 +52,6 @@ pub use file::{FileError, FileKind};
 pub use forward::normalize_pixel;
 pub use gallery::{Gallery, GalleryError, GalleryFile, GalleryFileError};
 pub use model::{EmbedError, Encoding, F32, Model, ModelError};
+pub use names::Names;
 pub use network::{Network, NetworkError, Shape, Tensor};
 pub use top_k::{Match, Matches, TopK};

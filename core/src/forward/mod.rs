@@ -16,6 +16,7 @@ pub(crate) use kernel::BLOCK;
 use ring::Ring;
 pub(crate) use stages::Conv;
 
+use crate::chunks::chunks;
 use crate::{EmbedError, Network};
 
 /// Rows of input that a row of a pooled convolution reads: a window of 2
@@ -108,8 +109,7 @@ pub(crate) fn features<'w>(
     let (mut pool2_rows, _) = Ring::<PLAIN>::new(rest, sizes.pool2_row).ok_or(too_small)?;
 
     features.fill(0.0);
-    // A checked network has no empty row; `max` tells the compiler so.
-    let mut pixels = image.chunks_exact((input.width * input.channels).max(1));
+    let mut pixels = chunks(image, input.width * input.channels);
     // How many rows each stage has produced.
     let (mut y0, mut y1, mut y2) = (0, 0, 0);
     while y0 < sizes.image.rows {
@@ -118,7 +118,7 @@ pub(crate) fn features<'w>(
             *value = normalize_pixel(pixel);
         }
         y0 += 1;
-        if y0 < 2 * y1 + POOLED || y1 == sizes.pool1.rows {
+        if y0 < 2 * y1 + POOLED {
             continue;
         }
         stages::convolve_pool(conv1, image_rows.rows(2 * y1), pool1_rows.row_mut(y1));

@@ -10,8 +10,9 @@ use encoding::sealed::Sealed;
 pub use encoding::{Encoding, F32};
 pub use error::{EmbedError, ModelError};
 
+use crate::chunks::chunks;
 use crate::file::{self, FileKind};
-use crate::{Embedding, Network, forward};
+use crate::{Embedding, Names, Network, forward};
 
 /// A model file, checked and used where it lies.
 ///
@@ -58,8 +59,8 @@ impl<'a, E: Encoding> Model<'a, E> {
     }
 
     /// The names of the classes in order; none if the model does not name them.
-    pub fn class_names(&self) -> impl Iterator<Item = &'a str> + Clone + use<'a, E> {
-        names(self.class_names)
+    pub fn class_names(&self) -> Names<'a> {
+        Names::none_if_empty(self.class_names)
     }
 
     /// A number that changes with everything that determines the embedding:
@@ -114,7 +115,7 @@ impl Model<'_, F32> {
         }
         let (convs, [weights, biases]) = packing::views(&self.network, self.values);
         let features = forward::features(&self.network, convs, image, workspace)?;
-        let rows = weights.chunks_exact(features.len().max(1));
+        let rows = chunks(weights, features.len());
         let mut best = (0, f32::NEG_INFINITY);
         for (class, (logit, (row, bias))) in logits.iter_mut().zip(rows.zip(biases)).enumerate() {
             *logit = crate::dot(row, features) + bias;
@@ -141,13 +142,8 @@ impl Model<'_, F32> {
     }
 }
 
-/// Names that are joined by line feeds; none in an empty string.
-pub(crate) fn names(joined: &str) -> impl Iterator<Item = &str> + Clone {
-    joined.split('\n').take(if joined.is_empty() { 0 } else { usize::MAX })
-}
-
 fn check_class_names(network: &Network, class_names: &str) -> Result<(), ModelError> {
-    if !class_names.is_empty() && names(class_names).count() != network.classes() {
+    if !class_names.is_empty() && Names::new(class_names).count() != network.classes() {
         return Err(ModelError::ClassNames);
     }
     Ok(())
@@ -165,10 +161,10 @@ fn header<'a>(network: &Network, class_names: &'a str) -> Header<'a> {
     Header { encoding: F32::CODE, network: *network, class_names, fingerprint: 0 }
 }
 
-/// Bytes that [`write`] takes.
+/// Bytes that [`write()`] takes.
 ///
 /// # Errors
-/// [`ModelError::ClassNames`] as [`write`].
+/// [`ModelError::ClassNames`] as [`write()`].
 pub fn file_len(network: &Network, class_names: &str) -> Result<usize, ModelError> {
     check_class_names(network, class_names)?;
     Ok(file::len(FileKind::Model, &header(network, class_names), 4 * packing::len(network))?)
