@@ -1,0 +1,120 @@
+//! Models.
+
+use core::ffi::c_void;
+
+use lookalike::F32;
+
+use crate::Status;
+use crate::handle::{self, Handle};
+use crate::memory::{Output, Span};
+
+/// An open model.
+#[repr(C)]
+pub struct Model {
+    opaque: [usize; 10],
+}
+
+impl Handle for Model {
+    type State = lookalike::Model<'static, F32>;
+
+    const KIND: usize = 0x4C4B_4D6F;
+}
+
+const _: () = assert!(handle::fits::<Model>());
+
+/// What a model takes and gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Dimensions {
+    /// Bytes of a pixel: 1 for grey, 3 for colour.
+    channels: usize,
+    /// Rows of the image.
+    height: usize,
+    /// Columns of the image.
+    width: usize,
+    /// Bytes of the image: height x width x channels.
+    image_bytes: usize,
+    /// Bytes of the workspace that `lookalike_embed` needs.
+    workspace_bytes: usize,
+    /// Values of an embedding.
+    embedding_len: usize,
+    /// A number that changes with everything that determines the embedding.
+    fingerprint: u32,
+}
+
+/// Opens a model file where it lies, at an address that is a multiple of 4,
+/// and checks all of it. The bytes must stay as they are while the model is
+/// in use.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lookalike_model_open(
+    model: *mut Model,
+    file: *const c_void,
+    file_bytes: usize,
+) -> Status {
+    Status::of(|| {
+        let make = || {
+            // SAFETY: the caller keeps to the header's contract.
+            let file = unsafe { Span::new(file.cast::<u8>(), file_bytes)?.slice() };
+            Ok(lookalike::Model::from_bytes(file)?)
+        };
+        // SAFETY: as above.
+        unsafe { handle::open(model, make) }
+    })
+}
+
+/// What an open model takes and gives.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lookalike_dimensions(
+    model: *const Model,
+    dimensions: *mut Dimensions,
+) -> Status {
+    Status::of(|| {
+        let dimensions = Output::new(dimensions)?;
+        // SAFETY: the caller keeps to the header's contract.
+        let model = unsafe { handle::get(model)? };
+        let network = model.network();
+        let input = network.input();
+        let found = Dimensions {
+            channels: input.channels,
+            height: input.height,
+            width: input.width,
+            image_bytes: input.len(),
+            workspace_bytes: model.workspace_len() * size_of::<f32>(),
+            embedding_len: network.embedding_len(),
+            fingerprint: model.fingerprint(),
+        };
+        // SAFETY: as above.
+        unsafe { dimensions.write(found) };
+        Ok(())
+    })
+}
+
+/// Embeds an image: height x width pixels in rows from the top, each of
+/// `channels` bytes. `embedding` then points to the embedding's values; they
+/// lie at the start of the workspace, until that is used again.
+///
+/// The workspace's address is a multiple of 4; what it held does not matter.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lookalike_embed(
+    model: *const Model,
+    image: *const u8,
+    image_bytes: usize,
+    workspace: *mut c_void,
+    workspace_bytes: usize,
+    embedding: *mut *const f32,
+) -> Status {
+    Status::of(|| {
+        let image = Span::new(image, image_bytes)?;
+        let workspace = Span::new(workspace.cast::<f32>(), workspace_bytes / size_of::<f32>())?;
+        workspace.disjoint(image)?;
+        let embedding = Output::new(embedding)?;
+        // SAFETY: the caller keeps to the header's contract; any bits are a
+        // float, and the workspace is apart from the image.
+        let (model, image, workspace) =
+            unsafe { (handle::get(model)?, image.slice(), workspace.slice_mut()) };
+        let found = model.embed(image, workspace)?.as_slice().as_ptr();
+        // SAFETY: as above.
+        unsafe { embedding.write(found) };
+        Ok(())
+    })
+}
