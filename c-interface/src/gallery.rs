@@ -130,7 +130,7 @@ pub unsafe extern "C" fn lookalike_gallery_capacity(
 /// Adds an item and gives its id. The label is UTF-8 of at most 32 bytes and a
 /// closing 0; label and embedding are copied.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn lookalike_enrol(
+pub unsafe extern "C" fn lookalike_gallery_enrol(
     gallery: *mut Gallery,
     label: *const c_char,
     embedding: *const f32,
@@ -156,7 +156,7 @@ pub unsafe extern "C" fn lookalike_enrol(
 
 /// Removes an enrolled item.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn lookalike_remove(gallery: *mut Gallery, id: u32) -> Status {
+pub unsafe extern "C" fn lookalike_gallery_remove(gallery: *mut Gallery, id: u32) -> Status {
     // SAFETY: the caller keeps to the header's contract.
     Status::of(|| Ok(unsafe { handle::get_mut(gallery)? }.gallery.remove(id)?))
 }
@@ -164,7 +164,7 @@ pub unsafe extern "C" fn lookalike_remove(gallery: *mut Gallery, id: u32) -> Sta
 /// Copies the label of an item, with a closing 0. `LOOKALIKE_LABEL_BYTES`
 /// suffice for any enrolled item; a gallery file may hold longer labels.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn lookalike_label(
+pub unsafe extern "C" fn lookalike_gallery_label(
     gallery: *const Gallery,
     id: u32,
     buffer: *mut c_char,
@@ -192,7 +192,7 @@ pub unsafe extern "C" fn lookalike_label(
 /// `capacity`, nearest first, ties by lower id. Writes them to `matches` and
 /// their number to `found`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn lookalike_search(
+pub unsafe extern "C" fn lookalike_gallery_search(
     gallery: *const Gallery,
     embedding: *const f32,
     embedding_len: usize,

@@ -34,7 +34,7 @@ pub struct Dimensions {
     width: usize,
     /// Bytes of the image: height x width x channels.
     image_bytes: usize,
-    /// Bytes of the workspace that `lookalike_embed` needs.
+    /// Bytes of the workspace that `lookalike_model_embed` needs.
     workspace_bytes: usize,
     /// Values of an embedding.
     embedding_len: usize,
@@ -64,7 +64,7 @@ pub unsafe extern "C" fn lookalike_model_open(
 
 /// What an open model takes and gives.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn lookalike_dimensions(
+pub unsafe extern "C" fn lookalike_model_dimensions(
     model: *const Model,
     dimensions: *mut Dimensions,
 ) -> Status {
@@ -95,7 +95,7 @@ pub unsafe extern "C" fn lookalike_dimensions(
 ///
 /// The workspace's address is a multiple of 4; what it held does not matter.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn lookalike_embed(
+pub unsafe extern "C" fn lookalike_model_embed(
     model: *const Model,
     image: *const u8,
     image_bytes: usize,

@@ -6,7 +6,8 @@ use lookalike::{
     EmbedError, EmbeddingError, FileError, GalleryError, GalleryFileError, ModelError,
 };
 
-/// What became of a call. An error leaves the outputs as they were.
+/// What became of a call. An error leaves outputs as they were and galleries
+/// unchanged; a handle that could not be opened is not open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
 pub enum Status {
