@@ -32,11 +32,8 @@ void reset(void)
     exit(main());
 }
 
-union vector {
+/* The initial stack pointer and the handlers of the core's exceptions. */
+__attribute__((section(".vectors"), used)) static const struct {
     uint32_t *stack;
-    void (*handler)(void);
-};
-
-__attribute__((section(".vectors"), used)) const union vector vectors[16] = {
-    {.stack = stack_top}, {reset}, {fault}, {fault}, {fault}, {fault}, {fault},
-};
+    void (*handlers[15])(void);
+} vectors = {stack_top, {reset, fault, fault, fault, fault, fault}};
