@@ -113,5 +113,24 @@ fi
 run_example "on mps2-an386" timeout 60 qemu-system-arm -machine mps2-an386 -nographic \
     -monitor none -serial none -semihosting-config enable=on,target=native \
     -kernel "$out/example.elf"
-arm-none-eabi-size "$out/example.elf"
+
+# Links the functions alone, at the size that they add to a firmware.
+code_size() { # FUNCTION...
+    roots=""
+    for function in "$@"; do roots="$roots -Wl,--undefined=lookalike_$function"; done
+    # shellcheck disable=SC2086 # a list of arguments
+    arm-none-eabi-gcc -mcpu=cortex-m4 -mthumb -mfloat-abi=hard -mfpu=fpv4-sp-d16 \
+        -nostdlib -Wl,--gc-sections -Wl,--entry=0 -Wl,-z,noexecstack $roots \
+        "$out/bare-metal/$target/firmware/liblookalike_c.a" -lgcc -o "$out/size.elf"
+    arm-none-eabi-size "$out/size.elf" | awk 'NR == 2 { print $1 " bytes of flash, " $2 + $3 " of static RAM" }'
+}
+embedding="model_open model_embed"
+searching="$embedding gallery_open gallery_search gallery_label"
+# shellcheck disable=SC2086 # lists of functions
+{
+    say "opening and embedding: $(code_size $embedding)"
+    say "and searching: $(code_size $searching)"
+    say "all functions: $(code_size $searching model_dimensions gallery_enrol gallery_remove \
+        gallery_len gallery_capacity status_message)"
+}
 say "passed"

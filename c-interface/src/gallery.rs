@@ -89,7 +89,7 @@ pub unsafe extern "C" fn lookalike_gallery_open(
             let (model, file) = unsafe { (handle::get(model)?, file.slice()) };
             let file = if file.is_empty() { None } else { Some(GalleryFile::from_bytes(file)?) };
             let item_words = SLOT_WORDS + model.network().embedding_len();
-            let capacity = memory.len() / item_words;
+            let capacity = memory.len().checked_div(item_words).unwrap_or(0);
             let (slots, embeddings) = memory.split_at(capacity * SLOT_WORDS);
             // SAFETY: as above; the parts are apart from each other and the file.
             let (slots, embeddings) =
