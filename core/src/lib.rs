@@ -3,8 +3,7 @@
 //!
 //! No standard library, no allocation, no unsafe code, and no panic in a
 //! release build: what can go wrong is an error value. Build with
-//! `opt-level = 3`; the forward pass is several times slower when optimised for
-//! size.
+//! `opt-level = 3`: the compiler unrolls the convolutions' inner loop only then.
 //!
 //! ```
 //! use lookalike::{F32, Gallery, Matches, Model, Network};
@@ -39,6 +38,7 @@ mod embedding;
 mod file;
 mod forward;
 pub mod gallery;
+mod include;
 pub mod model;
 mod names;
 mod network;
@@ -46,12 +46,12 @@ mod top_k;
 
 pub use distance::{dot, squared_distance};
 pub use embedding::{Embedding, EmbeddingError};
-#[doc(hidden)]
-pub use file::Aligned;
 pub use file::{FileError, FileKind};
 pub use forward::normalize_pixel;
 pub use gallery::{Gallery, GalleryError, GalleryFile, GalleryFileError};
-pub use model::{EmbedError, Encoding, F32, Model, ModelError};
+#[doc(hidden)]
+pub use include::Aligned;
+pub use model::{Acceptance, EmbedError, Encoding, F32, Model, ModelError, Rule, SelfTestError};
 pub use names::Names;
 pub use network::{Network, NetworkError, Shape, Tensor};
 pub use top_k::{Match, Matches, TopK};

@@ -2,7 +2,7 @@
 
 use lookalike::{
     EmbedError, EmbeddingError, FileError, FileKind, GalleryError, GalleryFileError, ModelError,
-    NetworkError,
+    NetworkError, SelfTestError,
 };
 
 fn check<E: core::error::Error>(cases: &[(E, &str)]) {
@@ -42,6 +42,16 @@ fn files() {
         (ModelError::Parameters { expected: 3, found: 4 }, "the network has 3 parameters, not 4"),
         (ModelError::NotFinite, "a parameter is not a finite number"),
         (ModelError::ClassNames, "there must be one name for each class, or none"),
+        (ModelError::Acceptance, "the acceptance threshold must be 0 to 4 and its rate 0 to 1"),
+        (ModelError::SelfTest, "the self-test must have one finite embedding for each image"),
+    ]);
+    check(&[
+        (SelfTestError::Missing, "the model has no images for a self-test"),
+        (SelfTestError::Embed(EmbedError::NoClassifier), "the model has no classifier"),
+        (
+            SelfTestError::Differs { image: 2, difference: 0.5 },
+            "the embedding of self-test image 2 is off by 0.5",
+        ),
     ]);
     check(&[
         (GalleryFileError::File(file), "the file ends too early"),

@@ -3,11 +3,12 @@
 
 mod common;
 
-use common::{Aligned, image, model_file, networks, noise, open, parameters};
+use common::{Aligned, image, model_file, networks, noise, open, parameters, write_model};
 use lookalike::gallery::{self, GalleryContents};
+use lookalike::model::{ModelContents, SelfTest, SelfTestError};
 use lookalike::{
-    EmbeddingError, F32, FileError, FileKind, GalleryFile, GalleryFileError, Model, ModelError,
-    Network, include_gallery, include_model, model,
+    Acceptance, EmbedError, EmbeddingError, F32, FileError, FileKind, GalleryFile,
+    GalleryFileError, Model, ModelError, Network, Rule, include_gallery, include_model, model,
 };
 use proptest::prelude::*;
 
@@ -17,6 +18,23 @@ static GALLERY_V1: &[u8] = include_gallery!("fixtures/v1.gallery");
 /// The network of the fixtures.
 fn small() -> Network {
     Network::new([2, 22, 30], [3, 9, 4], 3, 2).unwrap()
+}
+
+/// Writes the model fixture, or one that `change` makes of it.
+fn small_model(change: impl FnOnce(&mut ModelContents<'_>)) -> Aligned {
+    let parameters = parameters(&small(), 7);
+    let image = image(&small(), 7);
+    let bare = model_file(&small(), "", &parameters);
+    let mut workspace = vec![0.0; small().workspace_len()];
+    let embedding = open(&bare).embed(&image, &mut workspace).unwrap();
+    let mut contents = ModelContents {
+        class_names: NAMES,
+        acceptance: Some(ACCEPTANCE),
+        self_test: SelfTest { images: &image, embeddings: embedding.as_slice() },
+        ..ModelContents::new(small(), &parameters)
+    };
+    change(&mut contents);
+    write_model(&contents)
 }
 
 fn small_contents(embeddings: &[f32]) -> GalleryContents<'_> {
@@ -31,6 +49,9 @@ fn small_contents(embeddings: &[f32]) -> GalleryContents<'_> {
 
 /// Class names of the model fixture.
 const NAMES: &str = "cup\nT\u{fc}te";
+/// Acceptance threshold of the model fixture.
+const ACCEPTANCE: Acceptance =
+    Acceptance { threshold: 0.375, false_accept_rate: 0.01, rule: Rule::NearestPrototype };
 /// Fingerprint of the model fixture.
 const FINGERPRINT: u32 = 0x0dba_9926;
 /// Embedding of an image by the model fixture, first two channels.
@@ -77,8 +98,7 @@ fn patched(file: &[u8], patch: impl FnOnce(&mut [u8])) -> Aligned {
 
 #[test]
 fn written_bytes_are_the_fixtures() {
-    let file = model_file(&small(), NAMES, &parameters(&small(), 7));
-    assert_eq!(file.bytes(), MODEL_V1);
+    assert_eq!(small_model(|_| {}).bytes(), MODEL_V1);
     let embeddings = small_embeddings();
     assert_eq!(gallery_file(&small_contents(&embeddings)).bytes(), GALLERY_V1);
 }
@@ -89,6 +109,7 @@ fn model_fixture_has_its_values() {
     assert_eq!(*model.network(), small());
     assert!(model.class_names().eq(["cup", "T\u{fc}te"]));
     assert_eq!(model.fingerprint(), FINGERPRINT);
+    assert_eq!(model.acceptance(), Some(ACCEPTANCE));
     let mut copied = vec![0.0; small().parameters()];
     model.copy_parameters(&mut copied).unwrap();
     assert_eq!(copied, parameters(&small(), 7));
@@ -97,6 +118,36 @@ fn model_fixture_has_its_values() {
     let mut workspace = vec![0.0; model.workspace_len()];
     let embedding = model.embed(&image(&small(), 7), &mut workspace).unwrap();
     assert_eq!(embedding.as_slice()[..18], EMBEDDING);
+    assert_eq!(model.self_test_contents().images, image(&small(), 7));
+    assert_eq!(model.self_test_contents().embeddings, embedding.as_slice());
+}
+
+#[test]
+fn the_self_test_finds_what_differs() {
+    let mut workspace = vec![0.0; small().workspace_len()];
+    let model = Model::<F32>::from_bytes(MODEL_V1).unwrap();
+    assert_eq!(model.self_test_len(), 1);
+    assert_eq!(model.self_test(&mut workspace), Ok(1));
+    let short = model.self_test(&mut workspace[1..]);
+    assert!(matches!(short, Err(SelfTestError::Embed(EmbedError::Workspace { .. }))));
+
+    let mut wrong = model.self_test_contents().embeddings.to_vec();
+    wrong[35] += 2e-5;
+    let images = [&image(&small(), 7)[..], &image(&small(), 7)].concat();
+    let embeddings = [model.self_test_contents().embeddings, &wrong].concat();
+    let self_test = SelfTest { images: &images, embeddings: &embeddings };
+    let parameters = parameters(&small(), 7);
+    let file =
+        write_model(&ModelContents { self_test, ..ModelContents::new(small(), &parameters) });
+    let Err(SelfTestError::Differs { image, difference }) = open(&file).self_test(&mut workspace)
+    else {
+        panic!("the second embedding is wrong")
+    };
+    assert_eq!(image, 1);
+    assert!((1e-5..3e-5).contains(&difference), "{difference}");
+
+    let none = model_file(&small(), "", &parameters);
+    assert_eq!(open(&none).self_test(&mut workspace), Err(SelfTestError::Missing));
 }
 
 #[test]
@@ -216,15 +267,23 @@ fn misaligned_files_are_told() {
 #[test]
 fn impossible_models_are_refused() {
     // Bytes of the header, as docs/model-format.md lists them.
-    let (encoding, height, last_width, grid) = (9, 11, 15, 16);
+    let (encoding, height, second_width, last_width, grid) = (9, 11, 14, 15, 16);
     let line_feed = MODEL_V1.iter().position(|&byte| byte == b'\n').unwrap();
-    let last_bias = MODEL_V1.len() - 8;
+    let last_bias = MODEL_V1.len() - 8 - 4 * 36;
+    // After the class names and the fingerprint: the option's tag, the threshold.
+    let threshold = line_feed + 6 + 4 + 1;
+    assert_eq!(MODEL_V1[threshold - 1..][..5], [1, 0, 0, 0xc0, 0x3e]);
+    let last_value = MODEL_V1.len() - 8;
     let malformed = ModelError::File(FileError::Malformed);
-    let patches: [(usize, u8, ModelError); 6] = [
+    let patches: [(usize, u8, ModelError); 9] = [
         (encoding, 1, ModelError::Encoding { found: 1 }),
         (height, 17, malformed),
         (grid, 9, malformed),
-        (last_width, 5, ModelError::Body),
+        (second_width, 127, ModelError::Body),
+        // Another embedding length: the self-test's embedding does not fit it.
+        (last_width, 5, ModelError::SelfTest),
+        (threshold + 3, 0x41, ModelError::Acceptance),
+        (last_value + 3, 0x7f, ModelError::SelfTest),
         (line_feed, b' ', ModelError::ClassNames),
         // The sign and the exponent's upper bits; the next byte has the last.
         (last_bias + 3, 0x7f, ModelError::NotFinite),
@@ -232,7 +291,7 @@ fn impossible_models_are_refused() {
     for (at, byte, error) in patches {
         let file = patched(MODEL_V1, |bytes| {
             bytes[at] = byte;
-            if at == last_bias + 3 {
+            if at == last_bias + 3 || at == last_value + 3 {
                 bytes[at - 1] = 0x80;
             }
         });
@@ -267,11 +326,19 @@ fn impossible_models_are_not_written() {
     let network = small();
     let right = parameters(&network, 7);
     let mut out = vec![0; MODEL_V1.len()];
-    let mut write = |names, parameters: &[f32]| model::write(&network, names, parameters, &mut out);
-    assert_eq!(write(NAMES, &right), Ok(MODEL_V1.len()));
+    fn contents<'a>(class_names: &'a str, parameters: &'a [f32]) -> ModelContents<'a> {
+        ModelContents { class_names, ..ModelContents::new(small(), parameters) }
+    }
+    let mut write = |names: &str, parameters: &[f32]| {
+        let contents = contents(names, parameters);
+        let len = model::file_len(&contents);
+        let written = model::write(&contents, &mut out);
+        assert_eq!(len, written);
+        written
+    };
+    assert!(write(NAMES, &right).is_ok());
     for names in ["cup", "a\nb\nc", "a\nb\n"] {
         assert_eq!(write(names, &right), Err(ModelError::ClassNames));
-        assert_eq!(model::file_len(&network, names), Err(ModelError::ClassNames));
     }
     let expected = right.len();
     let found = expected - 1;
@@ -284,9 +351,31 @@ fn impossible_models_are_not_written() {
         parameters[found] = bad;
         assert_eq!(write(NAMES, &parameters), Err(ModelError::NotFinite));
     }
-    let needed = MODEL_V1.len();
-    let result = model::write(&network, NAMES, &right, &mut out[1..]);
+    let right = contents(NAMES, &right);
+    let needed = model::file_len(&right).unwrap();
+    let result = model::write(&right, &mut out[..needed - 1]);
     assert_eq!(result, Err(FileError::Buffer { needed }.into()));
+
+    for (threshold, false_accept_rate) in
+        [(-0.1, 0.01), (4.1, 0.01), (f32::NAN, 0.01), (1.0, -0.1), (1.0, 1.1), (1.0, f32::NAN)]
+    {
+        let acceptance = Some(Acceptance { threshold, false_accept_rate, ..ACCEPTANCE });
+        let contents = ModelContents { acceptance, ..right };
+        assert_eq!(model::file_len(&contents), Err(ModelError::Acceptance));
+    }
+    let image = vec![0; network.input().len()];
+    let embedding = vec![0.0; network.embedding_len()];
+    let with_nan = [&embedding[1..], &[f32::NAN]].concat();
+    for (images, embeddings) in [
+        (&image[1..], &embedding[..]),
+        (&image, &embedding[1..]),
+        (&image, &[]),
+        (&[], &embedding),
+        (&image, &with_nan),
+    ] {
+        let contents = ModelContents { self_test: SelfTest { images, embeddings }, ..right };
+        assert_eq!(model::file_len(&contents), Err(ModelError::SelfTest));
+    }
 }
 
 #[test]

@@ -46,7 +46,6 @@ impl Extent {
 /// Sizes of the workspace's parts.
 struct Workspace {
     image: Extent,
-    pool1: Extent,
     /// Values of one row.
     image_row: usize,
     pool1_row: usize,
@@ -66,7 +65,6 @@ impl Workspace {
             pool2_row: pool2.width * b,
             features: network.embedding_len(),
             image,
-            pool1,
         }
     }
 

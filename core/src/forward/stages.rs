@@ -1,6 +1,6 @@
 //! One row of each stage of the network.
 
-use super::kernel::{self, BLOCK, Lanes, PIXELS, Runs};
+use super::kernel::{self, BLOCK, Lanes, PIXELS, Runs, STRIP};
 use crate::Network;
 use crate::chunks::{chunks, chunks_mut};
 
@@ -37,7 +37,7 @@ pub(super) fn convolve_pool(conv: Conv<'_>, rows: [&[f32]; 4], out: &mut [f32]) 
             [run(r2, 0), run(r2, 1), run(r3, 0), run(r3, 1)],
         ];
         for (values, block) in pixel.chunks_mut(BLOCK).zip(conv.blocks()) {
-            for (value, maximum) in values.iter_mut().zip(kernel::maximum(block, &runs)) {
+            for (value, maximum) in values.iter_mut().zip(kernel::maximum::<STRIP>(block, &runs)) {
                 *value = maximum;
             }
         }
@@ -64,7 +64,7 @@ pub(super) fn convolve_accumulate(
             core::array::from_fn(|pixel| network.grid_cells(x + pixel, shape.width));
         let mut channels = chunks_mut(features, grid * grid);
         for block in conv.blocks() {
-            let values = kernel::rectified(block, &runs);
+            let values = kernel::rectified::<STRIP>(block, &runs);
             for (lane, channel) in channels.by_ref().take(BLOCK).enumerate() {
                 for row in chunks_mut(channel, grid).take(cell_rows.end).skip(cell_rows.start) {
                     for (values, columns) in values.iter().zip(&cell_columns) {
