@@ -17,6 +17,7 @@ extern const uint8_t digits_images[], digits_images_end[];
 #define IMAGE_BYTES (28 * 28)
 
 static lookalike_model model;
+static lookalike_acceptance acceptance;
 static lookalike_gallery gallery;
 static uint32_t workspace[WORKSPACE_BYTES / 4];
 static uint32_t enrolled[LOOKALIKE_GALLERY_WORDS(CAPACITY, EMBEDDING_LEN)];
@@ -82,7 +83,7 @@ static void search_all(const lookalike_match answers[IMAGES][MATCHES])
             check(matches[k].id == answers[i][k].id, "id");
             check(close_to(matches[k].distance, answers[i][k].distance), "distance");
         }
-        printf("\n");
+        printf(matches[0].distance <= acceptance.threshold ? "\n" : ", unknown\n");
     }
 }
 
@@ -100,6 +101,10 @@ static void use(void)
     check(dimensions.image_bytes == IMAGE_BYTES, "image bytes");
     check(dimensions.workspace_bytes == WORKSPACE_BYTES, "workspace bytes");
     check(dimensions.embedding_len == EMBEDDING_LEN, "embedding length");
+
+    done(lookalike_model_self_test(&model, workspace, sizeof workspace), "self-test");
+    done(lookalike_model_acceptance(&model, &acceptance), "acceptance");
+    check(acceptance.rule == LOOKALIKE_RULE_NEAREST_ITEM, "rule of acceptance");
 
     done(lookalike_gallery_open(&gallery, &model, digits_gallery, gallery_bytes(), enrolled,
                                 sizeof enrolled),

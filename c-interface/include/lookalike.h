@@ -93,8 +93,14 @@ enum lookalike_status
   LOOKALIKE_STATUS_UNKNOWN_ID = 23,
   // The buffer is too small for the label.
   LOOKALIKE_STATUS_BUFFER = 24,
+  // The model file keeps no images for a self-test.
+  LOOKALIKE_STATUS_NO_SELF_TEST = 25,
+  // The model's self-test failed.
+  LOOKALIKE_STATUS_SELF_TEST = 26,
+  // The model has no acceptance threshold.
+  LOOKALIKE_STATUS_NO_ACCEPTANCE = 27,
   // An error of a newer library that this interface has no code for.
-  LOOKALIKE_STATUS_OTHER = 25,
+  LOOKALIKE_STATUS_OTHER = 28,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -104,9 +110,28 @@ typedef int32_t lookalike_status;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
+// What the distance of an [`Acceptance`] is measured to.
+enum lookalike_rule
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  // The nearest item of the gallery.
+  LOOKALIKE_RULE_NEAREST_ITEM = 0,
+  // The nearest mean of a label's items.
+  LOOKALIKE_RULE_NEAREST_PROTOTYPE = 1,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum lookalike_rule lookalike_rule;
+#else
+typedef int32_t lookalike_rule;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
 // An open model.
 typedef struct lookalike_model {
-  size_t opaque[10];
+  size_t opaque[20];
 } lookalike_model;
 
 // What a model takes and gives.
@@ -126,6 +151,16 @@ typedef struct lookalike_dimensions {
   // A number that changes with everything that determines the embedding.
   uint32_t fingerprint;
 } lookalike_dimensions;
+
+// When a thing counts as recognised: if its distance is at most the threshold.
+typedef struct lookalike_acceptance {
+  // Largest squared Euclidean distance that is accepted, from 0 to 4.
+  float threshold;
+  // The share of impostors that it was calibrated to accept, from 0 to 1.
+  float false_accept_rate;
+  // What the distance is measured to.
+  lookalike_rule rule;
+} lookalike_acceptance;
 
 // An open gallery: the items of a read-only file and those enrolled since,
 // searched as one.
@@ -173,6 +208,18 @@ lookalike_status lookalike_model_embed(const struct lookalike_model *model,
                                        void *workspace,
                                        size_t workspace_bytes,
                                        const float **embedding);
+
+// Embeds the images that the model file keeps for this and compares the
+// embeddings with those kept beside them: it finds a wrong compiler flag or
+// damaged memory before a user does. The workspace is that of
+// `lookalike_model_embed`.
+lookalike_status lookalike_model_self_test(const struct lookalike_model *model,
+                                           void *workspace,
+                                           size_t workspace_bytes);
+
+// The threshold that was calibrated for the model.
+lookalike_status lookalike_model_acceptance(const struct lookalike_model *model,
+                                            struct lookalike_acceptance *acceptance);
 
 // Opens a gallery of a model's embeddings. A gallery file, if there is one,
 // lies at an address that is a multiple of 4 and is checked; a null pointer

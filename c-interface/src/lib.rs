@@ -17,11 +17,14 @@ mod model;
 mod status;
 
 pub use gallery::{
-    Gallery, LABEL_BYTES, Match, SLOT_WORDS, lookalike_gallery_enrol, lookalike_gallery_capacity,
-    lookalike_gallery_len, lookalike_gallery_open, lookalike_gallery_label, lookalike_gallery_remove,
-    lookalike_gallery_search,
+    Gallery, LABEL_BYTES, Match, SLOT_WORDS, lookalike_gallery_capacity, lookalike_gallery_enrol,
+    lookalike_gallery_label, lookalike_gallery_len, lookalike_gallery_open,
+    lookalike_gallery_remove, lookalike_gallery_search,
 };
-pub use model::{Dimensions, Model, lookalike_model_dimensions, lookalike_model_embed, lookalike_model_open};
+pub use model::{
+    Acceptance, Dimensions, Model, Rule, lookalike_model_acceptance, lookalike_model_dimensions,
+    lookalike_model_embed, lookalike_model_open, lookalike_model_self_test,
+};
 pub use status::{Status, lookalike_status_message};
 
 /// No public function of the library panics: nothing is left to do here.

@@ -11,7 +11,7 @@ use crate::memory::{Output, Span};
 /// An open model.
 #[repr(C)]
 pub struct Model {
-    opaque: [usize; 10],
+    opaque: [usize; 20],
 }
 
 impl Handle for Model {
@@ -27,19 +27,19 @@ const _: () = assert!(handle::fits::<Model>());
 #[repr(C)]
 pub struct Dimensions {
     /// Bytes of a pixel: 1 for grey, 3 for colour.
-    channels: usize,
+    pub channels: usize,
     /// Rows of the image.
-    height: usize,
+    pub height: usize,
     /// Columns of the image.
-    width: usize,
+    pub width: usize,
     /// Bytes of the image: height x width x channels.
-    image_bytes: usize,
+    pub image_bytes: usize,
     /// Bytes of the workspace that `lookalike_model_embed` needs.
-    workspace_bytes: usize,
+    pub workspace_bytes: usize,
     /// Values of an embedding.
-    embedding_len: usize,
+    pub embedding_len: usize,
     /// A number that changes with everything that determines the embedding.
-    fingerprint: u32,
+    pub fingerprint: u32,
 }
 
 /// Opens a model file where it lies, at an address that is a multiple of 4,
@@ -115,6 +115,70 @@ pub unsafe extern "C" fn lookalike_model_embed(
         let found = model.embed(image, workspace)?.as_slice().as_ptr();
         // SAFETY: as above.
         unsafe { embedding.write(found) };
+        Ok(())
+    })
+}
+
+/// Embeds the images that the model file keeps for this and compares the
+/// embeddings with those kept beside them: it finds a wrong compiler flag or
+/// damaged memory before a user does. The workspace is that of
+/// `lookalike_model_embed`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lookalike_model_self_test(
+    model: *const Model,
+    workspace: *mut c_void,
+    workspace_bytes: usize,
+) -> Status {
+    Status::of(|| {
+        let workspace = Span::new(workspace.cast::<f32>(), workspace_bytes / size_of::<f32>())?;
+        // SAFETY: the caller keeps to the header's contract; any bits are a float.
+        let (model, workspace) = unsafe { (handle::get(model)?, workspace.slice_mut()) };
+        model.self_test(workspace)?;
+        Ok(())
+    })
+}
+
+/// What the distance of an [`Acceptance`] is measured to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i32)]
+pub enum Rule {
+    /// The nearest item of the gallery.
+    NearestItem = 0,
+    /// The nearest mean of a label's items.
+    NearestPrototype = 1,
+}
+
+/// When a thing counts as recognised: if its distance is at most the threshold.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(C)]
+pub struct Acceptance {
+    /// Largest squared Euclidean distance that is accepted, from 0 to 4.
+    pub threshold: f32,
+    /// The share of impostors that it was calibrated to accept, from 0 to 1.
+    pub false_accept_rate: f32,
+    /// What the distance is measured to.
+    pub rule: Rule,
+}
+
+/// The threshold that was calibrated for the model.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lookalike_model_acceptance(
+    model: *const Model,
+    acceptance: *mut Acceptance,
+) -> Status {
+    Status::of(|| {
+        let acceptance = Output::new(acceptance)?;
+        // SAFETY: the caller keeps to the header's contract.
+        let model = unsafe { handle::get(model)? };
+        let found = model.acceptance().ok_or(Status::NoAcceptance)?;
+        let rule = match found.rule {
+            lookalike::Rule::NearestItem => Rule::NearestItem,
+            lookalike::Rule::NearestPrototype => Rule::NearestPrototype,
+            _ => return Err(Status::Other),
+        };
+        let lookalike::Acceptance { threshold, false_accept_rate, .. } = found;
+        // SAFETY: as above.
+        unsafe { acceptance.write(Acceptance { threshold, false_accept_rate, rule }) };
         Ok(())
     })
 }

@@ -4,6 +4,7 @@ use core::ffi::{CStr, c_char};
 
 use lookalike::{
     EmbedError, EmbeddingError, FileError, GalleryError, GalleryFileError, ModelError,
+    SelfTestError,
 };
 
 /// What became of a call. An error leaves outputs as they were and galleries
@@ -61,12 +62,18 @@ pub enum Status {
     UnknownId = 23,
     /// The buffer is too small for the label.
     Buffer = 24,
+    /// The model file keeps no images for a self-test.
+    NoSelfTest = 25,
+    /// The model's self-test failed.
+    SelfTest = 26,
+    /// The model has no acceptance threshold.
+    NoAcceptance = 27,
     /// An error of a newer library that this interface has no code for.
-    Other = 25,
+    Other = 28,
 }
 
 impl Status {
-    const ALL: [Status; 26] = [
+    const ALL: [Status; 29] = [
         Status::Ok,
         Status::Null,
         Status::Misaligned,
@@ -92,6 +99,9 @@ impl Status {
         Status::ReadOnly,
         Status::UnknownId,
         Status::Buffer,
+        Status::NoSelfTest,
+        Status::SelfTest,
+        Status::NoAcceptance,
         Status::Other,
     ];
 
@@ -122,6 +132,9 @@ impl Status {
             Status::ReadOnly => c"the item lies in read-only memory",
             Status::UnknownId => c"there is no item with this id",
             Status::Buffer => c"the buffer is too small for the label",
+            Status::NoSelfTest => c"the model has no images for a self-test",
+            Status::SelfTest => c"the self-test failed: an embedding is not the expected one",
+            Status::NoAcceptance => c"the model has no acceptance threshold",
             Status::Other => c"an error without a code of its own",
         }
     }
@@ -183,6 +196,17 @@ impl From<EmbedError> for Status {
             EmbedError::Image { .. } => Status::Image,
             EmbedError::Workspace { .. } => Status::Workspace,
             EmbedError::NotFinite => Status::NotFinite,
+            _ => Status::Other,
+        }
+    }
+}
+
+impl From<SelfTestError> for Status {
+    fn from(error: SelfTestError) -> Status {
+        match error {
+            SelfTestError::Missing => Status::NoSelfTest,
+            SelfTestError::Embed(error) => error.into(),
+            SelfTestError::Differs { .. } => Status::SelfTest,
             _ => Status::Other,
         }
     }

@@ -57,6 +57,8 @@ fn config() -> Config {
         ("Model", "lookalike_model"),
         ("Gallery", "lookalike_gallery"),
         ("Dimensions", "lookalike_dimensions"),
+        ("Acceptance", "lookalike_acceptance"),
+        ("Rule", "lookalike_rule"),
         ("Match", "lookalike_match"),
         ("LABEL_BYTES", "LOOKALIKE_LABEL_BYTES"),
         ("SLOT_WORDS", "LOOKALIKE_SLOT_WORDS"),
