@@ -1,7 +1,7 @@
 //! The C interface of [`lookalike`]: a static library and the header
 //! `include/lookalike.h`, which documents it for C.
 //!
-//! All functions take raw pointers, check them in [`memory`] and [`handle`]
+//! All functions take raw pointers, check them in `memory` and `handle`
 //! and go on with safe code. What a pointer's target must be cannot be checked:
 //! memory of the given length that nobody else writes during the call. The
 //! header states that contract once; it is the safety section of every

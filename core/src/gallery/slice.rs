@@ -29,7 +29,7 @@ impl Slot {
 /// #     lookalike::include_model!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/v1.model"));
 /// let model = Model::<F32>::from_bytes(MODEL)?;
 /// let mut workspace = vec![0.0; model.workspace_len()];
-/// let embedding = model.embed(&[128; 18 * 19 * 2], &mut workspace)?;
+/// let embedding = model.embed(&[128; 22 * 30 * 2], &mut workspace)?;
 ///
 /// let mut slots = vec![Slot::EMPTY; 16];
 /// let mut embeddings = vec![0.0; 16 * model.network().embedding_len()];
@@ -195,7 +195,8 @@ fn item_mut(embeddings: &mut [f32], dimension: usize, index: usize) -> Option<&m
 mod tests {
     use super::*;
     use crate::gallery::{self, GalleryContents};
-    use crate::{F32, Gallery, Matches, Network, file::Aligned, model};
+    use crate::model::{self, ModelContents};
+    use crate::{Aligned, F32, Gallery, Matches, Network};
     use proptest::prelude::*;
     extern crate std;
     use std::{format, string::String, vec, vec::Vec};
@@ -236,7 +237,8 @@ mod tests {
         let network = Network::new([1, 18, 18], [1, 1, 2], 1, 0).unwrap();
         let mut model = Aligned([0; 4096]);
         let parameters = vec![0.5; network.parameters()];
-        let model_len = model::write(&network, "", &parameters, &mut model.0).unwrap();
+        let model_len =
+            model::write(&ModelContents::new(network, &parameters), &mut model.0).unwrap();
         let opened = Model::<F32>::from_bytes(&model.0[..model_len]).unwrap();
         let embeddings: Vec<f32> = [0.0, 0.4, 1.4].into_iter().flat_map(unit).collect();
         let contents = GalleryContents {
