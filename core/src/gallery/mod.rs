@@ -2,11 +2,13 @@
 
 mod error;
 mod file;
+mod slice;
 
 use heapless::{String, Vec};
 
 pub use error::{GalleryError, GalleryFileError};
 pub use file::{GalleryContents, GalleryFile, file_len, write};
+pub use slice::{SliceGallery, Slot};
 
 use crate::{Embedding, Encoding, Match, Matches, Model, squared_distance};
 
