@@ -33,15 +33,19 @@
 
 mod distance;
 mod embedding;
+pub mod few_shot;
 mod file;
 mod forward;
 pub mod gallery;
 pub mod model;
 mod network;
+#[cfg(feature = "store")]
+pub mod store;
 mod top_k;
 
 pub use distance::{dot, squared_distance};
 pub use embedding::{Embedding, EmbeddingError};
+pub use few_shot::{Prototypes, Recognition};
 #[doc(hidden)]
 pub use file::Aligned;
 pub use file::{FileError, FileKind};
@@ -49,4 +53,6 @@ pub use forward::normalize_pixel;
 pub use gallery::{Gallery, GalleryError, GalleryFile, GalleryFileError};
 pub use model::{EmbedError, Encoding, F32, Model, ModelError};
 pub use network::{Network, NetworkError, Shape, Tensor};
+#[cfg(feature = "store")]
+pub use store::{Store, StoreError};
 pub use top_k::{Match, Matches, TopK};
