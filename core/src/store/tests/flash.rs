@@ -1,6 +1,9 @@
 //! NOR flash in RAM, whose power can be cut at any word written and at any
 //! stage of an erase.
 
+extern crate std;
+
+use core::fmt;
 use std::vec;
 use std::vec::Vec;
 
@@ -19,6 +22,12 @@ const ERASE_STAGES: u64 = 8;
 pub enum FlashError {
     PowerCut,
     OutOfBounds,
+}
+
+impl fmt::Display for FlashError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
 }
 
 impl NorFlashError for FlashError {

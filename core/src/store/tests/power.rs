@@ -1,9 +1,11 @@
 //! The power is cut at every word written and every stage of every erase of
 //! random sequences of operations; a `BTreeMap` says what must be there.
 
-use std::format;
+extern crate std;
+
 use std::println;
 use std::string::{String, ToString};
+use std::vec::Vec;
 
 use super::flash::{FlashError, Nor, Random};
 use super::{Items, embedding, items, open, unit_vector};
@@ -26,17 +28,13 @@ struct Confirmed<const D: usize> {
 
 impl<const D: usize> Confirmed<D> {
     fn random_operation(&self, random: &mut Random) -> Operation<D> {
-        let ids: std::vec::Vec<u32> = self.items.keys().copied().collect();
+        let ids: Vec<u32> = self.items.keys().copied().collect();
         match random.below(16) {
             0 => Operation::Compact,
             1..8 if !ids.is_empty() => Operation::Remove(ids[random.below(ids.len())]),
             _ => {
-                let letters = random.below(33);
-                let label = "abcdefghijklmnopqrstuvwxyzäöü"[..letters.min(26)].to_string();
-                Operation::Enrol(
-                    label + &"ß".repeat(letters.saturating_sub(26) / 2),
-                    unit_vector(random),
-                )
+                let label = "ß".repeat(random.below(17));
+                Operation::Enrol(label, unit_vector(random))
             }
         }
     }
@@ -132,7 +130,9 @@ fn cut_everywhere<const W: usize, const P: usize, const D: usize>(
         let adopted = (random.below(4) == 0 && steps > 0).then(|| random.below(steps as usize));
         for cut in 0..steps {
             let mut torn = flash.with_power(cut);
-            let failed = confirmed.clone().apply(&mut open(&mut torn).unwrap(), &operation);
+            // A sequence that goes on from a torn state may fail at its recovery.
+            let failed = open(&mut torn)
+                .and_then(|mut store| confirmed.clone().apply(&mut store, &operation));
             assert_eq!(failed, Err(StoreError::Flash(FlashError::PowerCut)));
             torn.restart();
             cuts += 1;
@@ -178,6 +178,6 @@ fn nothing_confirmed_is_lost_wherever_the_power_is_cut() {
     }
     cuts += cut_everywhere::<4, 4096, 256>(3, 16, 1);
     cuts += cut_everywhere::<2, 1024, 256>(8, 8, 2);
-    println!("{}", format!("{cuts} cut points in all"));
+    println!("{cuts} cut points in all");
     assert!(cuts >= 10_000, "{cuts} cut points");
 }

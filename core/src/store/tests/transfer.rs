@@ -1,5 +1,7 @@
 //! Export and import.
 
+extern crate std;
+
 use std::string::ToString;
 use std::vec::Vec;
 
