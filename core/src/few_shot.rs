@@ -210,3 +210,178 @@ impl<const C: usize, const D: usize> Default for Prototypes<C, D> {
         Self::new()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use std::string::ToString;
+    use std::vec::Vec;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const D: usize = 3;
+
+    /// A label and a vector of unit length; few of both, so that ties are common.
+    fn shot() -> impl Strategy<Value = (u8, [f32; D])> {
+        let vector = prop::array::uniform3(-1i8..=1).prop_filter_map("zero", |v| {
+            let mut values = v.map(f32::from);
+            (values != [0.0; D]).then(|| {
+                Embedding::normalize(&mut values).unwrap();
+                values
+            })
+        });
+        (0u8..4, vector)
+    }
+
+    fn squared_norm_of_difference(x: &[f64], y: &[f64]) -> f64 {
+        x.iter().zip(y).map(|(x, y)| (x - y) * (x - y)).sum()
+    }
+
+    /// Distance to a label's normalised mean as it is written in a textbook;
+    /// `None` if the shots cancel each other.
+    fn naive_distance(shots: &[[f32; D]], query: &[f32; D]) -> Option<f64> {
+        let mean: [f64; D] = core::array::from_fn(|i| {
+            shots.iter().map(|shot| f64::from(shot[i])).sum::<f64>() / shots.len() as f64
+        });
+        let norm = mean.iter().map(|x| x * x).sum::<f64>().sqrt();
+        (norm > 1e-3)
+            .then(|| squared_norm_of_difference(&mean.map(|x| x / norm), &query.map(f64::from)))
+    }
+
+    proptest! {
+        #[test]
+        fn nearest_item_and_prototype_equal_the_oracle(
+            shots in prop::collection::vec(shot(), 0..12),
+            (_, query) in shot(),
+            first in 0u32..3,
+        ) {
+            let labels: Vec<_> = shots.iter().map(|(label, _)| label.to_string()).collect();
+            let items = || (first..).zip(&labels).zip(&shots).map(|((id, label), shot)| Item {
+                id,
+                label,
+                embedding: &shot.1,
+            });
+            let query_embedding = Embedding::from_slice(&query).unwrap();
+
+            let mut ranked: Vec<Match> = items()
+                .map(|item| Match {
+                    id: item.id,
+                    distance: squared_distance(item.embedding, &query),
+                })
+                .collect();
+            ranked.sort_by(Match::rank);
+            prop_assert_eq!(nearest_item(items(), &query_embedding), ranked.first().copied());
+
+            let mut prototypes = Prototypes::<4, D>::new();
+            // The order of arrival must not matter.
+            let mut shuffled: Vec<_> = items().collect();
+            shuffled.rotate_left(shots.len() / 2);
+            for item in &shuffled {
+                prototypes.add(item).unwrap();
+            }
+            let mut nearest = None::<(f64, u32)>;
+            let mut all_apart = true;
+            for label in 0u8..4 {
+                let of_label: Vec<_> =
+                    shots.iter().filter(|shot| shot.0 == label).map(|shot| shot.1).collect();
+                let Some(position) = shots.iter().position(|shot| shot.0 == label) else {
+                    continue;
+                };
+                let id = first + position as u32;
+                prop_assert_eq!(prototypes.label(id), Some(label.to_string().as_str()));
+                match naive_distance(&of_label, &query) {
+                    None => all_apart = false,
+                    Some(distance) => {
+                        all_apart &= nearest.is_none_or(|(d, _)| (d - distance).abs() > 1e-5);
+                        if nearest.is_none_or(|(d, _)| distance < d) {
+                            nearest = Some((distance, id));
+                        }
+                    }
+                }
+            }
+            let found = prototypes.nearest(&query_embedding);
+            prop_assert_eq!(found.is_some(), !shots.is_empty());
+            if let (true, Some((distance, id)), Some(found)) = (all_apart, nearest, found) {
+                prop_assert!((f64::from(found.distance) - distance).abs() < 1e-5);
+                prop_assert_eq!(found.id, id);
+            }
+        }
+    }
+
+    fn item<'a>(id: u32, label: &'a str, embedding: &'a [f32]) -> Item<'a> {
+        Item { id, label, embedding }
+    }
+
+    #[test]
+    fn a_prototype_is_the_normalised_mean() {
+        let mut prototypes = Prototypes::<2, 2>::new();
+        for (id, label, values) in
+            [(4, "cup", [1.0, 0.0]), (2, "cup", [0.0, 1.0]), (3, "pen", [-1.0, 0.0])]
+        {
+            prototypes.add(&item(id, label, &values)).unwrap();
+        }
+        let half = core::f32::consts::FRAC_1_SQRT_2;
+        let query = [half, half];
+        let nearest = prototypes.nearest(&Embedding::from_slice(&query).unwrap()).unwrap();
+        assert_eq!((nearest.id, prototypes.label(nearest.id)), (2, Some("cup")));
+        assert!(nearest.distance < 1e-6);
+        assert_eq!(prototypes.label(4), None);
+    }
+
+    #[test]
+    fn equal_prototypes_give_the_lower_id() {
+        let mut prototypes = Prototypes::<2, 2>::new();
+        prototypes.add(&item(8, "b", &[1.0, 0.0])).unwrap();
+        prototypes.add(&item(5, "a", &[1.0, 0.0])).unwrap();
+        let query = Embedding::from_slice(&[0.6, 0.8]).unwrap();
+        assert_eq!(prototypes.nearest(&query).map(|nearest| nearest.id), Some(5));
+    }
+
+    #[test]
+    fn shots_that_cancel_out_give_a_finite_distance() {
+        let mut prototypes = Prototypes::<1, 2>::new();
+        prototypes.add(&item(0, "a", &[1.0, 0.0])).unwrap();
+        prototypes.add(&item(1, "a", &[-1.0, 0.0])).unwrap();
+        let query = Embedding::from_slice(&[1.0, 0.0]).unwrap();
+        assert_eq!(prototypes.nearest(&query), Some(Match { id: 0, distance: 2.0 }));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_and_changes_nothing() {
+        let mut prototypes = Prototypes::<1, 2>::new();
+        let query = Embedding::from_slice(&[1.0, 0.0]).unwrap();
+        assert_eq!(prototypes.nearest(&query), None);
+        let long = "x".repeat(33);
+        assert_eq!(prototypes.add(&item(0, &long, &[1.0, 0.0])), Err(PrototypeError::Label));
+        assert!(prototypes.is_empty());
+        prototypes.add(&item(0, "a", &[1.0, 0.0])).unwrap();
+        assert_eq!(prototypes.add(&item(1, "b", &[1.0, 0.0])), Err(PrototypeError::Full));
+        let dimension = PrototypeError::Dimension { expected: 2, found: 1 };
+        assert_eq!(prototypes.add(&item(1, "a", &[1.0])), Err(dimension));
+        prototypes.add(&item(1, "a", &[1.0, 0.0])).unwrap();
+        assert_eq!((prototypes.len(), prototypes.label(0)), (1, Some("a")));
+        assert_eq!(prototypes.nearest(&Embedding::from_slice(&[1.0]).unwrap()), None);
+        prototypes.clear();
+        assert!(prototypes.is_empty());
+    }
+
+    #[test]
+    fn the_threshold_is_inclusive() {
+        let at = |distance| Some(Match { id: 1, distance });
+        assert_eq!(Recognition::new(at(0.5), 0.5).known(), at(0.5));
+        assert_eq!(Recognition::new(at(0.500_1), 0.5), Recognition::Unknown(at(0.500_1)));
+        assert_eq!(Recognition::new(None, 4.0), Recognition::Unknown(None));
+        assert_eq!(Recognition::new(at(0.0), f32::NAN).known(), None);
+        assert_eq!(Recognition::new(at(f32::NAN), 4.0).known(), None);
+    }
+
+    #[test]
+    fn items_of_another_dimension_are_left_out() {
+        let items = [item(0, "a", &[1.0]), item(1, "b", &[0.0, 1.0])];
+        let query = Embedding::from_slice(&[1.0, 0.0]).unwrap();
+        assert_eq!(nearest_item(items, &query), Some(Match { id: 1, distance: 2.0 }));
+    }
+}
