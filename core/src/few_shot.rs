@@ -291,7 +291,8 @@ mod tests {
                     continue;
                 };
                 let id = first + position as u32;
-                prop_assert_eq!(prototypes.label(id), Some(label.to_string().as_str()));
+                let name = label.to_string();
+                prop_assert_eq!(prototypes.label(id), Some(name.as_str()));
                 match naive_distance(&of_label, &query) {
                     None => all_apart = false,
                     Some(distance) => {

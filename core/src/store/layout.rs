@@ -46,7 +46,8 @@ pub(super) struct Layout {
     dimension: u32,
     header_len: u32,
     item_len: u32,
-    mark_len: u32,
+    /// Bytes of a mark.
+    pub mark_len: u32,
 }
 
 impl Layout {
@@ -86,7 +87,10 @@ impl Layout {
 
     /// Number of items that a region of so many bytes holds.
     pub const fn capacity(&self, region_len: u32) -> u32 {
-        (region_len / self.block_len).saturating_sub(1) * self.slots
+        match region_len.checked_div(self.block_len) {
+            Some(blocks) => blocks.saturating_sub(1) * self.slots,
+            None => 0,
+        }
     }
 
     /// Where a block's mark [`COPIED`] lies in the block.

@@ -9,7 +9,63 @@
 //!
 //! Nothing of the items is held in RAM: a search streams them from flash. No
 //! word of flash is written twice between erases, so any [`NorFlash`] will do.
+//!
+//! ```
+//! # use core::convert::Infallible;
+//! # use embedded_storage::nor_flash::{ErrorType, NorFlash, ReadNorFlash};
+//! # struct Flash(Vec<u8>);
+//! # impl ErrorType for Flash { type Error = Infallible; }
+//! # impl ReadNorFlash for Flash {
+//! #     const READ_SIZE: usize = 1;
+//! #     fn read(&mut self, at: u32, bytes: &mut [u8]) -> Result<(), Infallible> {
+//! #         bytes.copy_from_slice(&self.0[at as usize..][..bytes.len()]);
+//! #         Ok(())
+//! #     }
+//! #     fn capacity(&self) -> usize { self.0.len() }
+//! # }
+//! # impl NorFlash for Flash {
+//! #     const WRITE_SIZE: usize = 4;
+//! #     const ERASE_SIZE: usize = 4096;
+//! #     fn erase(&mut self, from: u32, to: u32) -> Result<(), Infallible> {
+//! #         self.0[from as usize..to as usize].fill(0xFF);
+//! #         Ok(())
+//! #     }
+//! #     fn write(&mut self, at: u32, bytes: &[u8]) -> Result<(), Infallible> {
+//! #         self.0[at as usize..][..bytes.len()].copy_from_slice(bytes);
+//! #         Ok(())
+//! #     }
+//! # }
+//! # static MODEL: &[u8] = lookalike::include_model!(
+//! #     concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/v1.model"));
+//! # let mut flash = Flash(vec![0xFF; 0x8000]);
+//! use lookalike::{F32, Matches, Model, Recognition, Store, StoreError, store};
+//!
+//! let model = Model::<F32>::from_bytes(MODEL)?;
+//! let mut workspace = vec![0.0; model.workspace_len()];
+//! let embedding = model.embed(&[128; 22 * 30 * 2], &mut workspace)?;
+//!
+//! // The partition of the flash that the store has to itself.
+//! const REGION: core::ops::Range<u32> = 0x4000..0x8000;
+//! let mut store: Store<_, 36> = match Store::open(&mut flash, REGION, &model) {
+//!     Err(StoreError::OtherModel { .. }) => {
+//!         // The firmware's decision: here, to start again.
+//!         store::erase(&mut flash, REGION)?;
+//!         Store::open(&mut flash, REGION, &model)?
+//!     }
+//!     result => result?,
+//! };
+//! let id = store.enrol("cup", &embedding)?;
+//!
+//! // After a restart:
+//! let mut store: Store<_, 36> = Store::open(&mut flash, REGION, &model)?;
+//! let matches: Matches<1> = store.search(&embedding)?;
+//! let known = Recognition::new(matches.first().copied(), 0.5).known();
+//! assert_eq!(known.map(|nearest| nearest.id), Some(id));
+//! assert_eq!(store.label(id)?.as_deref(), Some("cup"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
+mod compaction;
 mod error;
 mod export;
 mod layout;
@@ -27,9 +83,12 @@ pub use error::StoreError;
 
 use crate::gallery::{Item, MAX_LABEL};
 use crate::{Embedding, Encoding, Match, Matches, Model, squared_distance};
-use layout::{CODE_F32, Head, Header, Layout, Slot, VERSION};
+use layout::{Head, Layout, Slot};
 use recovery::State;
-use region::{Block, Region};
+use region::Region;
+
+/// A block and a slot in it.
+type Place = (u32, u32);
 
 /// Labelled embeddings of `D` dimensions in a region of the flash `F`.
 pub struct Store<F, const D: usize> {
@@ -182,7 +241,7 @@ impl<F: NorFlash, const D: usize> Store<F, D> {
     /// [`StoreError::Verify`], the item is then still there or not.
     pub fn remove(&mut self, id: u32) -> Result<(), StoreError<F::Error>> {
         let mut state = self.ready()?;
-        let (block, slot, _) = self.find(id)?.ok_or(StoreError::UnknownId)?;
+        let ((block, slot), _) = self.find(id)?.ok_or(StoreError::UnknownId)?;
         self.state = None;
         self.region.write_removed(block, slot)?;
         state.live = state.live.saturating_sub(1);
@@ -197,7 +256,7 @@ impl<F: NorFlash, const D: usize> Store<F, D> {
     pub fn label(&mut self, id: u32) -> Result<Option<String<MAX_LABEL>>, StoreError<F::Error>> {
         self.ready()?;
         let found = self.find(id)?;
-        Ok(found.and_then(|(_, _, head)| String::try_from(head.label()).ok()))
+        Ok(found.and_then(|(_, head)| String::try_from(head.label()).ok()))
     }
 
     /// Hands over the items one by one, in no particular order.
@@ -255,121 +314,13 @@ impl<F: NorFlash, const D: usize> Store<F, D> {
         Ok(())
     }
 
-    /// Where the next item goes; may put a block to use or compact one.
-    fn blank_slot(&mut self, state: &mut State) -> Result<(u32, u32), StoreError<F::Error>> {
-        if let Some(newest) = state.newest
-            && let Some(slot) = self.blank_slot_of(newest)?
-        {
-            return Ok((newest, slot));
-        }
-        let mut blank_blocks = 0;
-        for block in 0..self.region.blocks {
-            match self.region.block(block)? {
-                Block::Used(_) => {
-                    if let Some(slot) = self.blank_slot_of(block)? {
-                        return Ok((block, slot));
-                    }
-                }
-                Block::Blank => blank_blocks += 1,
-                Block::Unreadable => return Err(StoreError::Corrupted),
-            }
-        }
-        if blank_blocks > 1 {
-            return Ok((self.put_to_use(state, None)?, 0));
-        }
-        let (victim, header) = self.oldest_with_dead_slots()?.ok_or(StoreError::Full)?;
-        let target = self.compact_block(state, victim, &header)?;
-        let slot = self.blank_slot_of(target)?.ok_or(StoreError::Full)?;
-        Ok((target, slot))
-    }
-
-    fn blank_slot_of(&mut self, block: u32) -> Result<Option<u32>, StoreError<F::Error>> {
-        for slot in 0..self.region.layout.slots {
-            if self.region.slot(block, slot, &mut [])? == Slot::Blank {
-                return Ok(Some(slot));
-            }
-        }
-        Ok(None)
-    }
-
-    fn oldest_with_dead_slots(&mut self) -> Result<Option<(u32, Header)>, StoreError<F::Error>> {
-        let mut oldest: Option<(u32, Header)> = None;
-        for block in 0..self.region.blocks {
-            let Some(header) = self.region.header(block)? else { continue };
-            if oldest.is_some_and(|(_, oldest)| oldest.sequence < header.sequence) {
-                continue;
-            }
-            for slot in 0..self.region.layout.slots {
-                if self.region.slot(block, slot, &mut [])?.is_dead() {
-                    oldest = Some((block, header));
-                    break;
-                }
-            }
-        }
-        Ok(oldest)
-    }
-
-    /// Puts the next blank block after the newest one to use, in turn, so that
-    /// blocks wear alike.
-    fn put_to_use(
-        &mut self,
-        state: &mut State,
-        replaces: Option<u32>,
-    ) -> Result<u32, StoreError<F::Error>> {
-        let blocks = self.region.blocks;
-        let first = state.newest.map_or(0, |newest| newest + 1);
-        for block in (first..blocks).chain(0..first.min(blocks)) {
-            if self.region.block(block)? != Block::Blank {
-                continue;
-            }
-            let header = Header {
-                version: VERSION,
-                code: CODE_F32,
-                fingerprint: self.fingerprint,
-                dimension: D as u32,
-                sequence: state.next_sequence,
-                next_id: state.next_id,
-                replaces,
-            };
-            let next_sequence = header.sequence.checked_add(1).ok_or(StoreError::Corrupted)?;
-            self.region.write_header(block, &header)?;
-            state.next_sequence = next_sequence;
-            state.newest = Some(block);
-            return Ok(block);
-        }
-        Err(StoreError::Corrupted)
-    }
-
-    /// Copies the live items of a block to a blank one, erases it, and gives
-    /// the block that has taken its place.
-    fn compact_block(
-        &mut self,
-        state: &mut State,
-        victim: u32,
-        header: &Header,
-    ) -> Result<u32, StoreError<F::Error>> {
-        let target = self.put_to_use(state, Some(header.sequence))?;
-        let mut embedding = [0.0; D];
-        let mut copied = 0;
-        for slot in 0..self.region.layout.slots {
-            if let Slot::Live(head) = self.region.slot(victim, slot, &mut embedding)? {
-                self.region.write_item(target, copied, &head, &embedding)?;
-                copied += 1;
-            }
-        }
-        // From here on the victim is not read again, whatever is left of it.
-        self.region.write_copied(target)?;
-        self.region.erase(victim)?;
-        Ok(target)
-    }
-
-    fn find(&mut self, id: u32) -> Result<Option<(u32, u32, Head)>, StoreError<F::Error>> {
+    fn find(&mut self, id: u32) -> Result<Option<(Place, Head)>, StoreError<F::Error>> {
         let mut found = None;
         self.walk(&mut [], |block, slot, content, _| {
             if let Slot::Live(head) = content
                 && head.id == id
             {
-                found = Some((block, slot, head));
+                found = Some(((block, slot), head));
             }
             found.is_some()
         })?;

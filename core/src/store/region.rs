@@ -39,10 +39,9 @@ impl<F: NorFlash> Region<F> {
     ) -> Result<Self, StoreError<F::Error>> {
         let layout = Layout::new::<F>(dimension).ok_or(StoreError::Region)?;
         check_range(&flash, &range)?;
-        let blocks = range.end.saturating_sub(range.start) / layout.block_len;
-        if blocks < 2 {
-            return Err(StoreError::Region);
-        }
+        let region_len = range.end.saturating_sub(range.start);
+        let blocks = region_len.checked_div(layout.block_len).filter(|&blocks| blocks >= 2);
+        let blocks = blocks.ok_or(StoreError::Region)?;
         Ok(Region { flash, start: range.start, blocks, layout })
     }
 
@@ -91,7 +90,8 @@ impl<F: NorFlash> Region<F> {
                 *slot = byte;
                 len += 1;
             }
-            let words = chunk.0.get(..usize::next_multiple_of(len, align)).unwrap_or_default();
+            let whole = usize::checked_next_multiple_of(len, align).unwrap_or(CHUNK);
+            let words = chunk.0.get(..whole).unwrap_or_default();
             self.flash.write(address, words).map_err(StoreError::Flash)?;
             address += words.len() as u32;
         }
@@ -142,8 +142,8 @@ impl<F: NorFlash> Region<F> {
 
     fn mark(&mut self, block: u32, offset: u32) -> Result<[u8; 4], StoreError<F::Error>> {
         let mut mark = [0; 4];
-        let len = 4u32.next_multiple_of(self.layout.align);
-        self.read(block, offset, len, |at, bytes| copy_overlap(&mut mark, 0, at, bytes))?;
+        let mark_len = self.layout.mark_len;
+        self.read(block, offset, mark_len, |at, bytes| copy_overlap(&mut mark, 0, at, bytes))?;
         Ok(mark)
     }
 

@@ -66,6 +66,8 @@ pub struct Nor<const WRITE: usize, const ERASE: usize> {
     /// Steps that the power lasts.
     power: Option<u64>,
     off: bool,
+    /// A byte that stays erased whatever is written.
+    pub stuck: Option<usize>,
     /// Words written and stages of erases so far.
     pub steps: u64,
     pub erases: u64,
@@ -79,6 +81,7 @@ impl<const WRITE: usize, const ERASE: usize> Nor<WRITE, ERASE> {
             programmed: vec![false; pages * ERASE / WRITE],
             power: None,
             off: false,
+            stuck: None,
             steps: 0,
             erases: 0,
             random: Random(7),
@@ -210,6 +213,9 @@ impl<const WRITE: usize, const ERASE: usize> NorFlash for Nor<WRITE, ERASE> {
             }
             self.bytes[at..at + WRITE].copy_from_slice(word);
             self.programmed[at / WRITE] = true;
+        }
+        if let Some(stuck) = self.stuck {
+            self.bytes[stuck] = 0xFF;
         }
         Ok(())
     }

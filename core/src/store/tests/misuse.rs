@@ -224,3 +224,69 @@ fn a_newer_version_is_refused() {
         assert_eq!(open::<4, 256, D>(&mut flash).err(), Some(expected));
     }
 }
+
+/// The table in `docs/store.md`.
+#[test]
+fn capacities_are_as_documented() {
+    const KIB: u32 = 1024;
+    let regions = [16 * KIB, 64 * KIB, 256 * KIB];
+    type Sectors = Nor<4, 4096>;
+    type SmallPages = Nor<2, 1024>;
+    assert_eq!(regions.map(Store::<Sectors, 256>::capacity_of), [9, 45, 189]);
+    assert_eq!(regions.map(Store::<SmallPages, 256>::capacity_of), [9, 45, 189]);
+    assert_eq!(regions.map(Store::<Sectors, 64>::capacity_of), [39, 195, 819]);
+    assert_eq!(Store::<Sectors, 256>::BLOCK_LEN, 4096);
+    assert_eq!(Store::<SmallPages, 256>::BLOCK_LEN, 4096);
+    for (layout, slot_len) in [
+        (store::layout::Layout::new::<Sectors>(256), 1072),
+        (store::layout::Layout::new::<SmallPages>(256), 1072),
+        (store::layout::Layout::new::<Sectors>(64), 304),
+    ] {
+        assert_eq!(layout.unwrap().slot_len(), slot_len);
+    }
+    let size = size_of::<Store<&mut Sectors, 256>>();
+    assert!(size <= 80, "{size} bytes");
+}
+
+#[test]
+fn every_errors_sentence() {
+    for (error, sentence) in [
+        (StoreError::Flash(FlashError::OutOfBounds), "flash: OutOfBounds"),
+        (StoreError::Region, "the store's region does not suit the flash"),
+        (
+            StoreError::Dimension { expected: 3, found: 4 },
+            "the store holds embeddings of 3 dimensions, not 4",
+        ),
+        (
+            StoreError::Version { found: 2, newest: 1 },
+            "the enrolments have version 2, the newest supported is 1",
+        ),
+        (StoreError::Code { found: 9 }, "the enrolments have code 9, which is not supported"),
+        (StoreError::Corrupted, "the store's region holds something else"),
+        (StoreError::Verify, "the flash did not keep what was written"),
+        (StoreError::Full, "the store is full"),
+        (StoreError::Label, "a label can have at most 32 bytes"),
+        (StoreError::Ids, "the store has used up its ids"),
+        (StoreError::UnknownId, "there is no item with this id"),
+        (StoreError::NotAnExport, "these bytes are not an export of a store"),
+        (StoreError::DamagedExport, "the export is damaged or incomplete"),
+    ] {
+        assert_eq!(error.to_string(), sentence);
+    }
+}
+
+/// A cell that cannot be programmed is told, and the next enrolment goes elsewhere.
+#[test]
+fn what_the_flash_does_not_keep_is_not_confirmed() {
+    let mut flash = Flash::new(3);
+    enrol(&mut small(&mut flash), 1);
+    let second_slot = 36 + 68;
+    flash.stuck = Some(second_slot + 10);
+    let mut store = small(&mut flash);
+    let values = unit_vector::<D>(&mut Random(1));
+    assert_eq!(store.enrol("bad", &embedding(&values)), Err(StoreError::Verify));
+    assert_eq!(store.len(), Ok(1));
+    assert_eq!(store.enrol("good", &embedding(&values)), Ok(1));
+    drop(store);
+    assert_eq!(items(&mut small(&mut flash))[&1].0, "good");
+}
