@@ -102,7 +102,6 @@ impl<const D: usize> Confirmed<D> {
         let new = Operation::Enrol("new".to_string(), unit_vector(&mut random));
         confirmed.apply(&mut store, &new).unwrap();
         assert_eq!(items(&mut store), confirmed.items);
-        drop(store);
         assert_eq!(items::<W, P, D>(&mut open(flash).unwrap()), confirmed.items);
         result
     }
@@ -138,7 +137,7 @@ fn cut_everywhere<const W: usize, const P: usize, const D: usize>(
             cuts += 1;
 
             let mut recovered = torn.clone();
-            drop(open::<W, P, D>(&mut recovered).unwrap());
+            open::<W, P, D>(&mut recovered).unwrap();
             for second_cut in 0..recovered.steps - torn.steps {
                 let mut twice = torn.with_power(second_cut);
                 let failed = open::<W, P, D>(&mut twice).err();

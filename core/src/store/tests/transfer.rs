@@ -27,7 +27,6 @@ fn items_move_between_devices() {
     let kept = enrol(&mut store, 2);
     let mut renamed = Vec::new();
     assert_eq!(store.import(&bytes, |old, new| renamed.push((old, new))), Ok(7));
-    drop(store);
     let received = items(&mut small(&mut to));
     assert_eq!(received.len(), 9);
     assert_eq!(renamed.len(), 7);
