@@ -1,6 +1,6 @@
 //! `trainer bench`: the project's own speed, for comparison with others.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -122,7 +122,7 @@ impl Bench {
         Ok(json!({ "images": data.len(), "batch_size": batch_size, "epoch_seconds": seconds }))
     }
 
-    fn evaluate(&self, path: &PathBuf, split: Split, images: Option<u32>) -> anyhow::Result<Value> {
+    fn evaluate(&self, path: &Path, split: Split, images: Option<u32>) -> anyhow::Result<Value> {
         let model = load_model(path)?;
         let started = Instant::now();
         let mut data = self.data.load(split)?;
@@ -147,7 +147,7 @@ impl Bench {
         }))
     }
 
-    fn search(&self, path: &PathBuf) -> anyhow::Result<Value> {
+    fn search(&self, path: &Path) -> anyhow::Result<Value> {
         let model = load_model(path)?;
         let [gallery, queries] = [self.data.load(Split::Train)?, self.data.load(Split::Test)?]
             .map(|data| nn::embed(&model.parameters, &data));
@@ -163,7 +163,7 @@ impl Bench {
         }))
     }
 
-    fn single(&self, path: &PathBuf) -> anyhow::Result<Value> {
+    fn single(&self, path: &Path) -> anyhow::Result<Value> {
         let bytes = AlignedBytes::read(path)?;
         let model = Model::<F32>::from_bytes(&bytes)?;
         let data = self.data.load(Split::Test)?;
