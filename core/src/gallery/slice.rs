@@ -1,22 +1,8 @@
 //! A gallery whose capacity and dimension are known at run time.
 
-use heapless::String;
-
-use super::{GalleryError, GalleryFile, MAX_LABEL};
-use crate::chunks::chunks;
-use crate::{Embedding, Encoding, Match, Model, TopK, squared_distance};
-
-/// Memory for one enrolled item of a [`SliceGallery`], beside its embedding.
-#[derive(Clone, Debug)]
-pub struct Slot {
-    id: u32,
-    label: String<MAX_LABEL, u8>,
-}
-
-impl Slot {
-    /// Memory that holds no item yet.
-    pub const EMPTY: Slot = Slot { id: u32::MAX, label: String::new() };
-}
+use super::items::{Items, ItemsMut, Slot, State};
+use super::{GalleryError, GalleryFile, Item};
+use crate::{Embedding, Encoding, Match, Model, TopK};
 
 /// [`Gallery`](super::Gallery) for a capacity and a dimension that are known at
 /// run time, in the caller's memory.
@@ -43,14 +29,10 @@ impl Slot {
 /// ```
 #[derive(Debug)]
 pub struct SliceGallery<'a, 'm> {
-    file: Option<GalleryFile<'a>>,
+    state: State<'a>,
     dimension: usize,
-    /// The enrolled items come first, in no order.
     slots: &'m mut [Slot],
-    /// The slots' embeddings, one after the other.
     embeddings: &'m mut [f32],
-    enrolled: usize,
-    next_id: u32,
 }
 
 impl<'a, 'm> SliceGallery<'a, 'm> {
@@ -67,19 +49,8 @@ impl<'a, 'm> SliceGallery<'a, 'm> {
         embeddings: &'m mut [f32],
     ) -> Result<Self, GalleryError> {
         let dimension = model.network().embedding_len();
-        let mut next_id = 0;
-        if let Some(file) = &file {
-            let (expected, found) = (model.fingerprint(), file.fingerprint());
-            if found != expected {
-                return Err(GalleryError::OtherModel { expected, found });
-            }
-            let (expected, found) = (dimension, file.dimension());
-            if found != expected {
-                return Err(GalleryError::Dimension { expected, found });
-            }
-            next_id = u32::try_from(file.len()).map_err(|_| GalleryError::Ids)?;
-        }
-        Ok(SliceGallery { file, dimension, slots, embeddings, enrolled: 0, next_id })
+        let state = State::new(model, dimension, file)?;
+        Ok(SliceGallery { state, dimension, slots, embeddings })
     }
 
     /// Adds an item and gives its id.
@@ -87,24 +58,21 @@ impl<'a, 'm> SliceGallery<'a, 'm> {
     /// # Errors
     /// As [`Gallery::enrol`](super::Gallery::enrol). The gallery is then as it was.
     pub fn enrol(&mut self, label: &str, embedding: &Embedding<'_>) -> Result<u32, GalleryError> {
-        let values = embedding.as_slice();
-        let (expected, found) = (self.dimension, values.len());
-        if found != expected {
-            return Err(GalleryError::Dimension { expected, found });
-        }
-        let label = String::try_from(label).map_err(|_| GalleryError::Label)?;
-        let id = self.next_id;
-        let next_id = id.checked_add(1).ok_or(GalleryError::Ids)?;
-        let enrolled = self.enrolled;
-        let slot = self.slots.get_mut(enrolled).ok_or(GalleryError::Full)?;
-        let room = item_mut(self.embeddings, self.dimension, enrolled).ok_or(GalleryError::Full)?;
-        for (to, from) in room.iter_mut().zip(values) {
-            *to = *from;
-        }
-        *slot = Slot { id, label };
-        self.enrolled = enrolled + 1;
-        self.next_id = next_id;
-        Ok(id)
+        self.items_mut().enrol(label, embedding)
+    }
+
+    /// Adds an item that has its id from elsewhere.
+    ///
+    /// # Errors
+    /// As [`Gallery::enrol_with_id`](super::Gallery::enrol_with_id). The
+    /// gallery is then as it was.
+    pub fn enrol_with_id(
+        &mut self,
+        id: u32,
+        label: &str,
+        embedding: &Embedding<'_>,
+    ) -> Result<(), GalleryError> {
+        self.items_mut().enrol_with_id(id, label, embedding)
     }
 
     /// Removes an enrolled item.
@@ -113,42 +81,27 @@ impl<'a, 'm> SliceGallery<'a, 'm> {
     /// [`GalleryError::ReadOnly`] for an item of the file,
     /// [`GalleryError::UnknownId`] if there is none.
     pub fn remove(&mut self, id: u32) -> Result<(), GalleryError> {
-        if self.file.is_some_and(|file| file.label(id).is_some()) {
-            return Err(GalleryError::ReadOnly);
-        }
-        let unknown = GalleryError::UnknownId;
-        let hole = self.enrolled().iter().position(|slot| slot.id == id).ok_or(unknown)?;
-        let last = self.enrolled.checked_sub(1).ok_or(unknown)?;
-        // The last item moves into the hole.
-        let moved = self.slots.get(last).cloned().ok_or(unknown)?;
-        *self.slots.get_mut(hole).ok_or(unknown)? = moved;
-        let (before, moved) =
-            self.embeddings.split_at_mut_checked(last * self.dimension).ok_or(unknown)?;
-        if let Some(to) = item_mut(before, self.dimension, hole) {
-            for (to, from) in to.iter_mut().zip(moved) {
-                *to = *from;
-            }
-        }
-        self.enrolled = last;
-        Ok(())
+        self.items_mut().remove(id)
     }
 
     /// The label of an item.
     pub fn label(&self, id: u32) -> Option<&str> {
-        match self.file.and_then(|file| file.label(id)) {
-            Some(label) => Some(label),
-            None => self.enrolled().iter().find(|slot| slot.id == id).map(|slot| &*slot.label),
-        }
+        self.items().label(id)
     }
 
     /// Number of items, the file's included.
     pub fn len(&self) -> usize {
-        self.file.map_or(0, |file| file.len()) + self.enrolled
+        self.items().len()
     }
 
     /// Whether there is no item.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// All items in the order of their ids.
+    pub fn iter(&self) -> impl Iterator<Item = Item<'_>> {
+        self.items().iter()
     }
 
     /// Values of one embedding.
@@ -158,37 +111,35 @@ impl<'a, 'm> SliceGallery<'a, 'm> {
 
     /// How many items can be enrolled at a time.
     pub fn capacity(&self) -> usize {
-        self.slots.len().min(self.embeddings.len().checked_div(self.dimension).unwrap_or(0))
+        self.items().capacity()
     }
 
     /// As many items as there are `matches`, nearest to a query by squared
     /// Euclidean distance, ties by lower id. A query of another dimension
     /// matches nothing.
     pub fn search<'k>(&self, query: &Embedding<'_>, matches: &'k mut [Match]) -> TopK<'k> {
-        let query = query.as_slice();
         let mut nearest = TopK::new(matches);
-        if query.len() != self.dimension {
-            return nearest;
-        }
-        if let Some(file) = &self.file {
-            for (id, embedding) in (0..).zip(file.embeddings()) {
-                nearest.insert(Match { id, distance: squared_distance(query, embedding) });
-            }
-        }
-        for (slot, embedding) in self.enrolled().iter().zip(chunks(self.embeddings, query.len())) {
-            nearest.insert(Match { id: slot.id, distance: squared_distance(query, embedding) });
-        }
+        self.items().search(query, |found| nearest.insert(found));
         nearest
     }
 
-    fn enrolled(&self) -> &[Slot] {
-        self.slots.get(..self.enrolled).unwrap_or_default()
+    fn items(&self) -> Items<'_, 'a> {
+        Items {
+            state: &self.state,
+            dimension: self.dimension,
+            slots: self.slots,
+            embeddings: self.embeddings,
+        }
     }
-}
 
-/// The embedding at an index, or `None` beyond the last whole one.
-fn item_mut(embeddings: &mut [f32], dimension: usize, index: usize) -> Option<&mut [f32]> {
-    embeddings.get_mut(index.checked_mul(dimension)?..)?.get_mut(..dimension)
+    fn items_mut(&mut self) -> ItemsMut<'_, 'a> {
+        ItemsMut {
+            state: &mut self.state,
+            dimension: self.dimension,
+            slots: self.slots,
+            embeddings: self.embeddings,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -207,6 +158,7 @@ mod tests {
     #[derive(Clone, Debug)]
     enum Operation {
         Enrol { label: String, angle: f32 },
+        EnrolWithId { id: u32, label: String, angle: f32 },
         Remove { id: u32 },
         Search { angle: f32 },
     }
@@ -216,6 +168,8 @@ mod tests {
         let angle = || (0..8u8).prop_map(|eighth| f32::from(eighth) * 0.2);
         prop_oneof![
             ("[a-z]{0,34}", angle()).prop_map(|(label, angle)| Operation::Enrol { label, angle }),
+            (0..12u32, "[a-z]{0,34}", angle())
+                .prop_map(|(id, label, angle)| Operation::EnrolWithId { id, label, angle }),
             (0..12u32).prop_map(|id| Operation::Remove { id }),
             angle().prop_map(|angle| Operation::Search { angle }),
         ]
@@ -276,6 +230,12 @@ mod tests {
                         let id = expected.enrol(label, &embedding);
                         prop_assert_eq!(actual.enrol(label, &embedding), id);
                     }
+                    Operation::EnrolWithId { id, label, angle } => {
+                        let values = unit(*angle);
+                        let embedding = Embedding::from_slice(&values).unwrap();
+                        let expected = expected.enrol_with_id(*id, label, &embedding);
+                        prop_assert_eq!(actual.enrol_with_id(*id, label, &embedding), expected);
+                    }
                     Operation::Remove { id } => {
                         prop_assert_eq!(actual.remove(*id), expected.remove(*id));
                     }
@@ -289,6 +249,7 @@ mod tests {
                     }
                 }
                 prop_assert_eq!(actual.len(), expected.len());
+                prop_assert!(actual.iter().eq(expected.iter()));
                 for id in 0..12 {
                     prop_assert_eq!(actual.label(id), expected.label(id));
                 }

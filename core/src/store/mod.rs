@@ -37,8 +37,12 @@
 //! # }
 //! # static MODEL: &[u8] = lookalike::include_model!(
 //! #     concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/v1.model"));
+//! # static GALLERY: &[u8] = lookalike::include_gallery!(
+//! #     concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/v1.gallery"));
 //! # let mut flash = Flash(vec![0xFF; 0x8000]);
-//! use lookalike::{F32, Matches, Model, Recognition, Store, StoreError, store};
+//! use lookalike::{
+//!     Embedding, F32, Gallery, GalleryFile, Matches, Model, Recognition, Store, StoreError, store,
+//! };
 //!
 //! let model = Model::<F32>::from_bytes(MODEL)?;
 //! let mut workspace = vec![0.0; model.workspace_len()];
@@ -54,14 +58,36 @@
 //!     }
 //!     result => result?,
 //! };
+//! // The ids below are those of the read-only items.
+//! let file = GalleryFile::from_bytes(GALLERY)?;
+//! store.reserve_ids(u32::try_from(file.len())?);
 //! let id = store.enrol("cup", &embedding)?;
 //!
 //! // After a restart:
 //! let mut store: Store<_, 36> = Store::open(&mut flash, REGION, &model)?;
+//! store.reserve_ids(u32::try_from(file.len())?);
 //! let matches: Matches<1> = store.search(&embedding)?;
 //! let known = Recognition::new(matches.first().copied(), 0.5).known();
 //! assert_eq!(known.map(|nearest| nearest.id), Some(id));
 //! assert_eq!(store.label(id)?.as_deref(), Some("cup"));
+//!
+//! // A search in RAM is faster: at boot, the items are loaded into a gallery,
+//! // with the file's items as one.
+//! let mut gallery: Gallery<'_, 16, 36> = Gallery::new(&model, Some(file))?;
+//! let mut left_out = 0;
+//! store.for_each(|item| {
+//!     let loaded = Embedding::from_slice(item.embedding)
+//!         .map(|embedding| gallery.enrol_with_id(item.id, item.label, &embedding));
+//!     if loaded != Ok(Ok(())) {
+//!         left_out += 1;
+//!     }
+//! })?;
+//! assert_eq!((left_out, gallery.label(id)), (0, Some("cup")));
+//!
+//! // From then on the store gives the ids, and the gallery takes them over.
+//! let id = store.enrol("pen", &embedding)?;
+//! gallery.enrol_with_id(id, "pen", &embedding)?;
+//! assert_eq!(gallery.len(), file.len() + 2);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
