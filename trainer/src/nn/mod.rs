@@ -7,7 +7,7 @@
 //! any number of threads.
 //!
 //! Every layer has its forward and its backward pass side by side. Activations
-//! are channels-last with channels padded to a multiple of [`lanes::LANES`]:
+//! are channels-last with channels padded to a multiple of 16:
 //! output channels lie in vector lanes, so no kernel has a remainder loop, and
 //! padding stays zero because its weights and biases are zero.
 
