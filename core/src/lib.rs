@@ -29,13 +29,17 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 #![no_std]
-#![forbid(unsafe_code)]
+#![cfg_attr(not(arm_vfma), forbid(unsafe_code))]
+#![cfg_attr(arm_vfma, deny(unsafe_code))]
 
 mod distance;
 mod embedding;
 mod file;
 mod forward;
 pub mod gallery;
+#[cfg(arm_vfma)]
+#[allow(unsafe_code)]
+mod machine;
 pub mod model;
 mod network;
 mod top_k;

@@ -12,7 +12,7 @@ mod kernel;
 mod ring;
 mod stages;
 
-pub(crate) use kernel::BLOCK;
+pub(crate) use kernel::{BLOCK, Lanes};
 use ring::Ring;
 pub(crate) use stages::Conv;
 
