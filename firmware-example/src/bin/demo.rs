@@ -13,3 +13,9 @@ fn main() -> ! {
     let workspace = unsafe { &mut *(&raw mut WORKSPACE) };
     board::exit(app::run(workspace))
 }
+
+#[panic_handler]
+fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
+    semihosting::println!("{info}");
+    board::exit(101)
+}

@@ -18,9 +18,3 @@ pub const QUERIES: usize = if cfg!(feature = "virt") { 20 } else { 100 };
 pub fn exit(status: i32) -> ! {
     semihosting::process::exit(status)
 }
-
-#[panic_handler]
-fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
-    semihosting::println!("{info}");
-    exit(101)
-}
