@@ -202,7 +202,7 @@ where
     (kind.magic(), VERSION, header, padding, body_len as u64)
 }
 
-/// Bytes that [`write`] takes.
+/// Bytes that [`write()`] takes.
 pub(crate) fn len<H: Serialize>(
     kind: FileKind,
     header: &H,
@@ -235,39 +235,6 @@ pub(crate) fn write<H: Serialize>(
     }
     *crc = CRC.checksum(content).to_le_bytes();
     Ok(plan.file_len)
-}
-
-/// Storage for bytes that starts at a multiple of 16; made by [`include_model!`]
-/// and [`include_gallery!`].
-///
-/// [`include_model!`]: crate::include_model
-/// [`include_gallery!`]: crate::include_gallery
-#[doc(hidden)]
-#[repr(C, align(16))]
-pub struct Aligned<T: ?Sized>(pub T);
-
-/// Includes a model file as an aligned `&'static [u8]`, so that its weights
-/// are used where they lie. The path is relative to the calling file, as for
-/// [`include_bytes!`].
-///
-/// ```ignore
-/// static MODEL: &[u8] = lookalike::include_model!("digits.model");
-/// ```
-#[macro_export]
-macro_rules! include_model {
-    ($path:expr $(,)?) => {{
-        const ALIGNED: &$crate::Aligned<[u8]> = &$crate::Aligned(*include_bytes!($path));
-        const BYTES: &'static [u8] = &ALIGNED.0;
-        BYTES
-    }};
-}
-
-/// Includes a gallery file as an aligned `&'static [u8]`; see [`include_model!`].
-#[macro_export]
-macro_rules! include_gallery {
-    ($path:expr $(,)?) => {
-        $crate::include_model!($path)
-    };
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 //! convolutional network and finds its nearest neighbours in a gallery.
 //!
 //! No standard library, no allocation, no unsafe code, and no panic in a
-//! release build: what can go wrong is an error value.
+//! release build: what can go wrong is an error value. Build with
+//! `opt-level = 3`: the compiler unrolls the convolutions' inner loop only then.
 //!
 //! ```
 //! use lookalike::{F32, Gallery, Matches, Model, Network};
@@ -15,7 +16,7 @@
 //! // Firmware takes the size of a static workspace from the network it is
 //! // made for: `[f32; NETWORK.workspace_len()]`.
 //! let mut workspace = vec![0.0; model.workspace_len()];
-//! let image = [128; 18 * 19 * 2];
+//! let image = [128; 22 * 30 * 2];
 //! let embedding = model.embed(&image, &mut workspace)?;
 //!
 //! // Room for 16 items of 36 dimensions.
@@ -32,25 +33,26 @@
 #![cfg_attr(not(arm_vfma), forbid(unsafe_code))]
 #![cfg_attr(arm_vfma, deny(unsafe_code))]
 
+mod chunks;
 mod distance;
 mod embedding;
 mod file;
 mod forward;
 pub mod gallery;
-#[cfg(arm_vfma)]
-#[allow(unsafe_code)]
-mod machine;
+mod include;
 pub mod model;
+mod names;
 mod network;
 mod top_k;
 
 pub use distance::{dot, squared_distance};
 pub use embedding::{Embedding, EmbeddingError};
-#[doc(hidden)]
-pub use file::Aligned;
 pub use file::{FileError, FileKind};
 pub use forward::normalize_pixel;
 pub use gallery::{Gallery, GalleryError, GalleryFile, GalleryFileError};
-pub use model::{EmbedError, Encoding, F32, Model, ModelError};
+#[doc(hidden)]
+pub use include::Aligned;
+pub use model::{Acceptance, EmbedError, Encoding, F32, Model, ModelError, Rule, SelfTestError};
+pub use names::Names;
 pub use network::{Network, NetworkError, Shape, Tensor};
 pub use top_k::{Match, Matches, TopK};

@@ -1,10 +1,14 @@
 //! What holds for every member of the network family: the trainer's batched
-//! passes and the core's single-image pass agree with the naive oracle.
+//! passes and the core's single-image pass agree with the naive oracle, and
+//! with each other.
 
-use lookalike::Network;
+use lookalike::model::{self, ModelContents};
+use lookalike::{F32, Model, Network};
 use lookalike_tests::oracle;
 use lookalike_tests::random::{Case, SplitMix};
-use lookalike_trainer::nn::{ConvNet, Packed, fill_input};
+use lookalike_trainer::data::Dataset;
+use lookalike_trainer::files::AlignedBytes;
+use lookalike_trainer::nn::{self, ConvNet, Packed, Parameters, fill_input};
 use ndarray::Array2;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -67,6 +71,41 @@ proptest! {
         }
         for tensor in &network.tensors()[..6] {
             close(&gradient[tensor.range()], &expected[tensor.range()], 2e-4)?;
+        }
+    }
+
+    #[test]
+    fn core_trainer_and_oracle_agree_on_the_embedding(case in cases()) {
+        let Case { network, parameters, pixels, images } = &case;
+        let contents = ModelContents::new(*network, parameters);
+        let mut file = AlignedBytes::zeroed(model::file_len(&contents).unwrap());
+        model::write(&contents, &mut file).unwrap();
+        let model = Model::<F32>::from_bytes(&file).unwrap();
+        let mut workspace = vec![f32::NAN; model.workspace_len()];
+
+        let data = Dataset {
+            shape: network.input(),
+            pixels: pixels.clone(),
+            labels: vec![0; *images],
+            class_names: vec![String::new()],
+        };
+        let of_trainer = Parameters { network: *network, values: parameters.clone() };
+        let (batched, logits) = nn::classify(&of_trainer, &data);
+        for i in 0..*images {
+            let expected = oracle::forward(network, parameters, case.image(i));
+            let embedding = model.embed(case.image(i), &mut workspace).unwrap().as_slice();
+            let batched = batched.row(i);
+            close(embedding, &expected.embedding, 1e-5)?;
+            close(batched.as_slice().unwrap(), &expected.embedding, 1e-5)?;
+            for (a, b) in embedding.iter().zip(batched) {
+                prop_assert!((a - b).abs() <= 1e-5, "{} and {}", a, b);
+            }
+            if network.classes() > 0 {
+                let mut of_core = vec![0.0; network.classes()];
+                model.classify(case.image(i), &mut workspace, &mut of_core).unwrap();
+                close(&of_core, &expected.logits, 1e-5)?;
+                close(logits.row(i).as_slice().unwrap(), &expected.logits, 1e-5)?;
+            }
         }
     }
 }

@@ -1,46 +1,19 @@
 //! The golden rankings, tensor by tensor, and the properties that hold the fast
 //! implementation to the naive one.
 
-use std::collections::BTreeSet;
-
+use lookalike_tests::Fixture;
 use lookalike_trainer::retrieval::{
     Metrics, Ranker, Ties, average_precision, naive, precision_recall,
 };
 use proptest::prelude::*;
-use safetensors::{Dtype, SafeTensors};
 
-const GOLDEN: &[u8] = include_bytes!("../fixtures/ranking.safetensors");
-
-/// The fixture, which remembers what was read.
-struct Golden {
-    tensors: SafeTensors<'static>,
-    read: BTreeSet<String>,
-}
-
-impl Golden {
-    fn bytes(&mut self, name: &str, dtype: Dtype) -> Vec<u8> {
-        let tensor = self.tensors.tensor(name).expect(name);
-        assert_eq!(tensor.dtype(), dtype, "{name}");
-        self.read.insert(name.to_string());
-        tensor.data().to_vec()
-    }
-
-    fn f32s(&mut self, name: &str) -> Vec<f32> {
-        bytemuck::pod_collect_to_vec(&self.bytes(name, Dtype::F32))
-    }
-
-    fn f64s(&mut self, name: &str) -> Vec<f64> {
-        bytemuck::pod_collect_to_vec(&self.bytes(name, Dtype::F64))
-    }
-
-    /// The scalar was computed in f64 and stored as f32: the value must round
-    /// to it, give or take 1e-9.
-    fn check_scalar(&mut self, name: &str, value: f64) {
-        let stored = self.f32s(name)[0];
-        let half_ulp = f64::from(stored.next_up() - stored) / 2.0;
-        let error = (value - f64::from(stored)).abs();
-        assert!(error <= half_ulp + 1e-9, "{name}: {value} against {stored}");
-    }
+/// The scalar was computed in f64 and stored as f32: the value must round to
+/// it, give or take 1e-9.
+fn check_scalar(golden: &Fixture, name: &str, value: f64) {
+    let stored: f32 = golden.scalar(name);
+    let half_ulp = f64::from(stored.next_up() - stored) / 2.0;
+    let error = (value - f64::from(stored)).abs();
+    assert!(error <= half_ulp + 1e-9, "{name}: {value} against {stored}");
 }
 
 fn check_all(name: &str, values: &[f64], expected: &[f64]) {
@@ -82,14 +55,13 @@ fn by_definition(distances: &[f32], relevant: &[bool], query: Option<u32>) -> Re
 
 #[test]
 fn both_implementations_reproduce_every_golden_tensor() {
-    let tensors = SafeTensors::deserialize(GOLDEN).unwrap();
-    let mut golden = Golden { tensors, read: BTreeSet::new() };
+    let golden = Fixture::open("ranking.safetensors");
     for case in 0..6 {
-        let distances = golden.f32s(&format!("{case}.dist"));
-        let relevant = golden.bytes(&format!("{case}.relevant"), Dtype::U8);
+        let distances: Vec<f32> = golden.get(&format!("{case}.dist"));
+        let relevant: Vec<u8> = golden.get(&format!("{case}.relevant"));
         let relevant: Vec<bool> = relevant.iter().map(|&r| r != 0).collect();
-        let precision = golden.f64s(&format!("{case}.stable.precision"));
-        let recall = golden.f64s(&format!("{case}.stable.recall"));
+        let precision: Vec<f64> = golden.get(&format!("{case}.stable.precision"));
+        let recall: Vec<f64> = golden.get(&format!("{case}.stable.recall"));
 
         // The stored average precision has f32's precision only; from the
         // stored precisions it is known to f64's. A relevant item is where
@@ -104,14 +76,13 @@ fn both_implementations_reproduce_every_golden_tensor() {
             check_all(&format!("{case}.stable.recall"), &results.recall, &recall);
             let metrics = results.metrics.unwrap();
             check_all("average precision", &[metrics.average_precision], &[exact_ap]);
-            golden.check_scalar(&format!("{case}.stable.ap"), metrics.average_precision);
-            golden.check_scalar(&format!("{case}.stable.r_precision"), metrics.r_precision);
-            golden.check_scalar(&format!("{case}.stable.map_at_r"), metrics.map_at_r);
-            golden.check_scalar(&format!("{case}.tie_aware.ap"), results.tie_aware.unwrap());
+            check_scalar(&golden, &format!("{case}.stable.ap"), metrics.average_precision);
+            check_scalar(&golden, &format!("{case}.stable.r_precision"), metrics.r_precision);
+            check_scalar(&golden, &format!("{case}.stable.map_at_r"), metrics.map_at_r);
+            check_scalar(&golden, &format!("{case}.tie_aware.ap"), results.tie_aware.unwrap());
         }
     }
-    let all: BTreeSet<String> = golden.tensors.names().into_iter().map(str::to_string).collect();
-    assert_eq!(golden.read, all, "every tensor is checked");
+    golden.finish();
 }
 
 /// Distances of all kinds: smooth, with many ties, around duplicates, of any

@@ -111,6 +111,24 @@ fn the_demo_shows_the_difference() {
     assert_eq!(found["results"][0]["matches"][0]["label"], "7");
 }
 
+/// The interval of the false-accept rate holds what was asked for.
+#[test]
+#[ignore = "trains for 10 epochs"]
+fn strangers_are_accepted_as_seldom_as_asked() {
+    let bench = Bench::new();
+    bench.ok("train --loss triplet --exclude-classes 6,7,8,9 --epochs 10 --out a.model");
+    let report = bench.json(
+        "calibrate a.model --false-accept-rate 0.01 --enrol-classes 0,1,2,3,4,5 --impostor-classes 6,7",
+    );
+    println!("{}", serde_json::to_string_pretty(&report).unwrap());
+    let [low, high] =
+        [0, 1].map(|i| number(&report, &format!("/impostors/accepted/confidence_95/{i}")));
+    assert!(low <= 0.01 && 0.01 <= high, "{low} to {high}");
+    assert_eq!(report["stranger_classes"], serde_json::json!([8, 9]));
+    // Far above what chance would identify; the figure itself is in docs/open-set.md.
+    assert!(number(&report, "/enrolled/identified/rate") > 0.5);
+}
+
 /// The kernel's own high-water mark of resident memory.
 #[cfg(target_os = "linux")]
 #[test]

@@ -204,6 +204,27 @@ const TABLE: &[Row] = &[
         says: &["network"],
     },
     Row {
+        name: "a false-accept rate of 1",
+        spoil: |_| {},
+        run: "calibrate good.model --data data --false-accept-rate 1",
+        code: 2,
+        says: &["--false-accept-rate", "below 1"],
+    },
+    Row {
+        name: "a class that is enrolled and an impostor",
+        spoil: |_| {},
+        run: "calibrate good.model --data data --false-accept-rate 0.1 --enrol-classes 0,1 --impostor-classes 1",
+        code: 2,
+        says: &["class 1"],
+    },
+    Row {
+        name: "more shots than images",
+        spoil: |_| {},
+        run: "calibrate good.model --data data --false-accept-rate 0.1 --shots 21",
+        code: 1,
+        says: &["class 0", "20", "21"],
+    },
+    Row {
         name: "a missing model",
         spoil: |_| {},
         run: "evaluate missing.model --data data",

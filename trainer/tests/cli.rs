@@ -9,9 +9,18 @@ use serde_json::Value;
 fn every_command_has_help_with_an_example() {
     let bench = Bench::new();
     let help = text(&bench.ok("--help").stdout);
-    for command in
-        ["demo", "train", "evaluate", "gallery", "search", "embed", "import", "export", "inspect"]
-    {
+    for command in [
+        "demo",
+        "train",
+        "evaluate",
+        "calibrate",
+        "gallery",
+        "search",
+        "embed",
+        "import",
+        "export",
+        "inspect",
+    ] {
         assert!(help.contains(command), "{command} is not in the list");
         let of_command = text(&bench.ok(&format!("{command} --help")).stdout);
         assert!(of_command.contains(&format!("Example:\n  trainer {command}")), "{of_command}");
@@ -130,6 +139,33 @@ fn inspect_tells_what_a_file_holds() {
     assert_eq!(gallery["kind"], "gallery");
     assert_eq!(gallery["items"], 60);
     assert_eq!(gallery["model_fingerprint"], bench.json("inspect b.model")["fingerprint"]);
+}
+
+#[test]
+fn calibration_is_kept_in_the_model_and_changes_nothing_else() {
+    let bench = Bench::new();
+    bench.train("a.model", "--exclude-classes 2");
+    let before = bench.json("inspect a.model");
+    assert_eq!(before["acceptance"], Value::Null);
+    let report = bench.json(
+        "calibrate a.model --data data --false-accept-rate 0.2 --impostor-classes 2 --shots 3",
+    );
+    assert_eq!(report["calibration_impostors"], 20);
+    assert_eq!(report["enrolled_classes"], serde_json::json!([0, 1]));
+    assert_eq!(report["impostors"]["accepted"]["of"], 10);
+    assert_eq!(report["strangers"], Value::Null);
+    let detected = report["enrolled"]["accepted"]["count"].as_u64();
+    assert!(report["enrolled"]["identified"]["count"].as_u64() <= detected);
+
+    let after = bench.json("inspect a.model");
+    assert_eq!(after["acceptance"]["threshold"], report["threshold"]);
+    assert_eq!(after["acceptance"]["rule"], "nearest item");
+    assert_eq!(after["fingerprint"], before["fingerprint"]);
+    assert_eq!(after["self_test_images"], 2);
+
+    bench.ok("calibrate a.model --data data --false-accept-rate 0.2 --prototypes --out b.model");
+    assert_eq!(bench.json("inspect b.model")["acceptance"]["rule"], "nearest prototype");
+    assert_eq!(bench.json("inspect a.model")["acceptance"], after["acceptance"]);
 }
 
 #[test]

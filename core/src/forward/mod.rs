@@ -8,15 +8,28 @@
 //!       -> conv, ReLU -> sums over the grid's cells -> means
 //! ```
 
+#[cfg(not(arm_vfma))]
+mod kernel;
+#[cfg(arm_vfma)]
+#[allow(unsafe_code)]
+#[path = "kernel_arm.rs"]
 mod kernel;
 mod ring;
 mod stages;
+mod window;
 
-pub(crate) use kernel::{BLOCK, Lanes};
 use ring::Ring;
 pub(crate) use stages::Conv;
+use window::Window;
 
+use crate::chunks::chunks;
 use crate::{EmbedError, Network};
+
+/// Output channels of a block of packed weights.
+pub(crate) const BLOCK: usize = 8;
+
+/// One value for each output channel of a block.
+pub(crate) type Lanes = [f32; BLOCK];
 
 /// Rows of input that a row of a pooled convolution reads: a window of 2
 /// pixels, each with 3 rows.
@@ -45,7 +58,6 @@ impl Extent {
 /// Sizes of the workspace's parts.
 struct Workspace {
     image: Extent,
-    pool1: Extent,
     /// Values of one row.
     image_row: usize,
     pool1_row: usize,
@@ -65,7 +77,6 @@ impl Workspace {
             pool2_row: pool2.width * b,
             features: network.embedding_len(),
             image,
-            pool1,
         }
     }
 
@@ -108,8 +119,7 @@ pub(crate) fn features<'w>(
     let (mut pool2_rows, _) = Ring::<PLAIN>::new(rest, sizes.pool2_row).ok_or(too_small)?;
 
     features.fill(0.0);
-    // A checked network has no empty row; `max` tells the compiler so.
-    let mut pixels = image.chunks_exact((input.width * input.channels).max(1));
+    let mut pixels = chunks(image, input.width * input.channels);
     // How many rows each stage has produced.
     let (mut y0, mut y1, mut y2) = (0, 0, 0);
     while y0 < sizes.image.rows {
@@ -118,7 +128,7 @@ pub(crate) fn features<'w>(
             *value = normalize_pixel(pixel);
         }
         y0 += 1;
-        if y0 < 2 * y1 + POOLED || y1 == sizes.pool1.rows {
+        if y0 < 2 * y1 + POOLED {
             continue;
         }
         stages::convolve_pool(conv1, image_rows.rows(2 * y1), pool1_rows.row_mut(y1));

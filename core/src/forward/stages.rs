@@ -1,10 +1,9 @@
 //! One row of each stage of the network.
 
-use super::kernel::{self, BLOCK, Lanes, Runs};
+use super::kernel::{self, PIXELS};
+use super::{BLOCK, Lanes, Window};
 use crate::Network;
-
-/// Pixels of a row that the third convolution computes at a time.
-const GROUP: usize = 3;
+use crate::chunks::{chunks, chunks_mut};
 
 /// The packed parameters of one convolution.
 #[derive(Clone, Copy)]
@@ -17,30 +16,19 @@ pub(crate) struct Conv<'a> {
 
 impl<'a> Conv<'a> {
     fn blocks(&self) -> impl Iterator<Item = &'a [Lanes]> + use<'a> {
-        self.packed.chunks_exact(9 * self.inputs + 1)
-    }
-
-    /// The 3 columns x input channels of `row` from column `x` on.
-    #[inline(always)]
-    fn run<'r>(&self, row: &'r [f32], x: usize) -> &'r [f32] {
-        let start = x * self.inputs;
-        row.get(start..start + 3 * self.inputs).unwrap_or_default()
+        chunks(self.packed, 9 * self.inputs + 1)
     }
 }
 
 /// Convolution, ReLU and 2x2 max-pooling: one row of pixels from 4 rows.
 pub(super) fn convolve_pool(conv: Conv<'_>, rows: [&[f32]; 4], out: &mut [f32]) {
-    let [r0, r1, r2, r3] = rows;
-    for (x, pixel) in out.chunks_exact_mut(conv.outputs.max(1)).enumerate() {
-        let run = |row, dx| conv.run(row, 2 * x + dx);
-        let runs: Runs<'_, 4> = [
-            [run(r0, 0), run(r0, 1), run(r1, 0), run(r1, 1)],
-            [run(r1, 0), run(r1, 1), run(r2, 0), run(r2, 1)],
-            [run(r2, 0), run(r2, 1), run(r3, 0), run(r3, 1)],
-        ];
+    for (x, pixel) in chunks_mut(out, conv.outputs).enumerate() {
+        let window = Window::new(&rows, conv.inputs, 2 * x, 4);
         for (values, block) in pixel.chunks_mut(BLOCK).zip(conv.blocks()) {
-            for (value, maximum) in values.iter_mut().zip(kernel::maximum(block, &runs)) {
-                *value = maximum;
+            let maxima = kernel::maximum(block, &window);
+            match values.as_mut_array() {
+                Some(values) => *values = maxima,
+                None => values.iter_mut().zip(maxima).for_each(|(value, maximum)| *value = maximum),
             }
         }
     }
@@ -55,42 +43,24 @@ pub(super) fn convolve_accumulate(
     network: &Network,
     features: &mut [f32],
 ) {
-    let width = network.conv3().width;
-    let mut x = 0;
-    while x + GROUP <= width {
-        accumulate_group::<GROUP>(conv, rows, [y, x], network, features);
-        x += GROUP;
-    }
-    while x < width {
-        accumulate_group::<1>(conv, rows, [y, x], network, features);
-        x += 1;
-    }
-}
-
-#[inline(never)]
-fn accumulate_group<const PIXELS: usize>(
-    conv: Conv<'_>,
-    rows: [&[f32]; 3],
-    [y, x]: [usize; 2],
-    network: &Network,
-    features: &mut [f32],
-) {
-    let runs: Runs<'_, PIXELS> =
-        rows.map(|row| core::array::from_fn(|pixel| conv.run(row, x + pixel)));
     let (grid, shape) = (network.grid(), network.conv3());
     let cell_rows = network.grid_cells(y, shape.height);
-    let cell_columns: [_; PIXELS] =
-        core::array::from_fn(|pixel| network.grid_cells(x + pixel, shape.width));
-    let cells = (grid * grid).max(1);
-    for (features, block) in features.chunks_mut(BLOCK * cells).zip(conv.blocks()) {
-        let values = kernel::rectified(block, &runs);
-        for (values, columns) in values.iter().zip(&cell_columns) {
-            for (channel, value) in features.chunks_exact_mut(cells).zip(values) {
-                for row in
-                    channel.chunks_exact_mut(grid.max(1)).take(cell_rows.end).skip(cell_rows.start)
-                {
-                    for sum in row.iter_mut().take(columns.end).skip(columns.start) {
-                        *sum += value;
+    for x in (0..shape.width).step_by(PIXELS) {
+        let pixels = PIXELS.min(shape.width - x);
+        let window = Window::new(&rows, conv.inputs, x, pixels + 2);
+        let cell_columns: [_; PIXELS] =
+            core::array::from_fn(|pixel| network.grid_cells(x + pixel, shape.width));
+        let mut channels = chunks_mut(features, grid * grid);
+        for block in conv.blocks() {
+            let values = kernel::rectified(block, &window);
+            for (lane, channel) in channels.by_ref().take(BLOCK).enumerate() {
+                for row in chunks_mut(channel, grid).take(cell_rows.end).skip(cell_rows.start) {
+                    for (values, columns) in values.iter().zip(&cell_columns) {
+                        let value = values.get(lane).copied().unwrap_or_default();
+                        // A column beyond the last is in no cell.
+                        for sum in row.iter_mut().take(columns.end).skip(columns.start) {
+                            *sum += value;
+                        }
                     }
                 }
             }
@@ -101,10 +71,12 @@ fn accumulate_group<const PIXELS: usize>(
 /// Turns the sums of the grid's cells into means.
 pub(super) fn divide_by_areas(network: &Network, features: &mut [f32]) {
     let (grid, shape) = (network.grid(), network.conv3());
-    for (index, row) in features.chunks_exact_mut(grid.max(1)).enumerate() {
-        let height = network.grid_window(index % grid.max(1), shape.height).len();
-        for (column, value) in row.iter_mut().enumerate() {
-            *value /= (height * network.grid_window(column, shape.width).len()) as f32;
+    for channel in chunks_mut(features, grid * grid) {
+        for (row_index, row) in chunks_mut(channel, grid).enumerate() {
+            let height = network.grid_window(row_index, shape.height).len();
+            for (column, value) in row.iter_mut().enumerate() {
+                *value /= (height * network.grid_window(column, shape.width).len()) as f32;
+            }
         }
     }
 }

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::GalleryFileError;
-use crate::Embedding;
+use crate::chunks::chunks;
 use crate::file::{self, FileKind};
+use crate::{Embedding, Names};
 
 /// Embeddings as f32: the only code of version 1.
 const CODE_F32: u8 = 0;
@@ -71,20 +72,20 @@ fn check(
     if labels.len().checked_mul(dimension) != Some(embeddings.len()) {
         return Err(GalleryFileError::Embeddings);
     }
-    let names = names.split('\n').count();
+    let names = Names::new(names).count();
     if labels.into_iter().any(|label| usize::from(label) >= names) {
         return Err(GalleryFileError::Labels);
     }
-    for embedding in embeddings.chunks_exact(dimension.max(1)) {
+    for embedding in chunks(embeddings, dimension) {
         Embedding::from_slice(embedding)?;
     }
     Ok(())
 }
 
-/// Bytes that [`write`] takes.
+/// Bytes that [`write()`] takes.
 ///
 /// # Errors
-/// As [`write`], without [`FileError::Buffer`](crate::FileError::Buffer).
+/// As [`write()`], without [`FileError::Buffer`](crate::FileError::Buffer).
 pub fn file_len(contents: &GalleryContents<'_>) -> Result<usize, GalleryFileError> {
     Ok(file::len(FileKind::Gallery, &contents.header()?, contents.body_len())?)
 }
@@ -161,11 +162,11 @@ impl<'a> GalleryFile<'a> {
     /// The name of an item's label, found by counting line feeds.
     pub fn label(&self, id: u32) -> Option<&'a str> {
         let label = self.labels.get(usize::try_from(id).ok()?)?;
-        self.names.split('\n').nth(usize::from(u16::from_le_bytes(*label)))
+        Names::new(self.names).nth(usize::from(u16::from_le_bytes(*label)))
     }
 
     /// The embeddings in the order of the ids, each of [`GalleryFile::dimension`] values.
-    pub fn embeddings(&self) -> impl ExactSizeIterator<Item = &'a [f32]> + use<'a> {
-        self.embeddings.chunks_exact(self.dimension.max(1))
+    pub fn embeddings(&self) -> impl Iterator<Item = &'a [f32]> + use<'a> {
+        chunks(self.embeddings, self.dimension)
     }
 }

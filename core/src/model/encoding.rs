@@ -1,7 +1,6 @@
 //! How a model's parameters are encoded.
 
-use super::{ModelError, packing};
-use crate::Network;
+use super::ModelError;
 
 pub(super) mod sealed {
     use super::*;
@@ -13,8 +12,8 @@ pub(super) mod sealed {
         /// The number that stands for this encoding in a file.
         const CODE: u8;
 
-        /// Checks the body's values against the network.
-        fn check(network: &Network, values: &[Self::Value]) -> Result<(), ModelError>;
+        /// Checks the packed parameters.
+        fn check(values: &[Self::Value]) -> Result<(), ModelError>;
     }
 }
 
@@ -32,10 +31,7 @@ impl sealed::Sealed for F32 {
 
     const CODE: u8 = 0;
 
-    fn check(network: &Network, values: &[f32]) -> Result<(), ModelError> {
-        if values.len() != packing::len(network) {
-            return Err(ModelError::Body);
-        }
+    fn check(values: &[f32]) -> Result<(), ModelError> {
         if !values.iter().all(|value| value.is_finite()) {
             return Err(ModelError::NotFinite);
         }

@@ -28,6 +28,10 @@ pub enum ModelError {
     NotFinite,
     /// There are class names, but not one for each class.
     ClassNames,
+    /// A number of the acceptance threshold is out of its range.
+    Acceptance,
+    /// The self-test does not have an embedding, of finite values, for each image.
+    SelfTest,
 }
 
 impl fmt::Display for ModelError {
@@ -45,6 +49,12 @@ impl fmt::Display for ModelError {
             }
             ModelError::NotFinite => f.write_str("a parameter is not a finite number"),
             ModelError::ClassNames => f.write_str("there must be one name for each class, or none"),
+            ModelError::Acceptance => {
+                f.write_str("the acceptance threshold must be 0 to 4 and its rate 0 to 1")
+            }
+            ModelError::SelfTest => {
+                f.write_str("the self-test must have one finite embedding for each image")
+            }
         }
     }
 }

@@ -1,17 +1,22 @@
 //! Models: opened where they lie, and written.
 
+mod acceptance;
 mod encoding;
 mod error;
 mod packing;
+mod self_test;
 
 use serde::{Deserialize, Serialize};
 
+pub use acceptance::{Acceptance, Rule};
 use encoding::sealed::Sealed;
 pub use encoding::{Encoding, F32};
 pub use error::{EmbedError, ModelError};
+pub use self_test::{SELF_TEST_TOLERANCE, SelfTest, SelfTestError};
 
+use crate::chunks::chunks;
 use crate::file::{self, FileKind};
-use crate::{Embedding, Network, forward};
+use crate::{Embedding, Names, Network, forward};
 
 /// A model file, checked and used where it lies.
 ///
@@ -22,7 +27,10 @@ pub struct Model<'a, E: Encoding = F32> {
     network: Network,
     class_names: &'a str,
     fingerprint: u32,
+    acceptance: Option<Acceptance>,
+    /// The packed parameters.
     values: &'a [E::Value],
+    self_test: SelfTest<'a>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -32,6 +40,60 @@ struct Header<'a> {
     class_names: &'a str,
     #[serde(with = "postcard::fixint::le")]
     fingerprint: u32,
+    acceptance: Option<Acceptance>,
+    self_test_images: &'a [u8],
+}
+
+/// What a model file holds, to be written.
+#[derive(Clone, Copy, Debug)]
+pub struct ModelContents<'a> {
+    /// The network.
+    pub network: Network,
+    /// The flat vector that [`Network::tensors`] describes.
+    pub parameters: &'a [f32],
+    /// One name for each class, joined by line feeds, or empty.
+    pub class_names: &'a str,
+    /// When a thing counts as recognised, if that was calibrated.
+    pub acceptance: Option<Acceptance>,
+    /// Images and their embeddings for [`Model::self_test`]; may be empty.
+    pub self_test: SelfTest<'a>,
+}
+
+impl<'a> ModelContents<'a> {
+    /// A network and its parameters alone.
+    pub const fn new(network: Network, parameters: &'a [f32]) -> Self {
+        let self_test = SelfTest { images: &[], embeddings: &[] };
+        ModelContents { network, parameters, class_names: "", acceptance: None, self_test }
+    }
+
+    fn header(&self) -> Header<'a> {
+        Header {
+            encoding: F32::CODE,
+            network: self.network,
+            class_names: self.class_names,
+            fingerprint: 0,
+            acceptance: self.acceptance,
+            self_test_images: self.self_test.images,
+        }
+    }
+
+    fn body_len(&self) -> usize {
+        4 * packing::len(&self.network) + size_of_val(self.self_test.embeddings)
+    }
+
+    fn check(&self) -> Result<(), ModelError> {
+        let expected = self.network.parameters();
+        let found = self.parameters.len();
+        if found != expected {
+            return Err(ModelError::Parameters { expected, found });
+        }
+        if !self.parameters.iter().all(|parameter| parameter.is_finite()) {
+            return Err(ModelError::NotFinite);
+        }
+        check_class_names(&self.network, self.class_names)?;
+        check_acceptance(self.acceptance)?;
+        check_self_test(&self.network, self.self_test)
+    }
 }
 
 impl<'a, E: Encoding> Model<'a, E> {
@@ -42,14 +104,29 @@ impl<'a, E: Encoding> Model<'a, E> {
     /// [`ModelError`] says what is wrong with the file.
     pub fn from_bytes(bytes: &'a [u8]) -> Result<Self, ModelError> {
         let (header, body): (Header<'a>, _) = file::open(bytes, FileKind::Model)?;
-        let Header { encoding, network, class_names, fingerprint } = header;
+        let Header { encoding, network, class_names, fingerprint, acceptance, .. } = header;
         if encoding != E::CODE {
             return Err(ModelError::Encoding { found: encoding });
         }
+        let parameters = packing::len(&network) * size_of::<E::Value>();
+        let (parameters, embeddings) = body.split_at_checked(parameters).ok_or(ModelError::Body)?;
+        let (values, embeddings) = (file::values(parameters)?, file::values(embeddings)?);
+        E::check(values)?;
+        let self_test = SelfTest { images: header.self_test_images, embeddings };
         check_class_names(&network, class_names)?;
-        let values = file::values(body)?;
-        E::check(&network, values)?;
-        Ok(Model { network, class_names, fingerprint, values })
+        check_acceptance(acceptance)?;
+        check_self_test(&network, self_test)?;
+        Ok(Model { network, class_names, fingerprint, acceptance, values, self_test })
+    }
+
+    /// When a thing counts as recognised, if that was calibrated for this model.
+    pub const fn acceptance(&self) -> Option<Acceptance> {
+        self.acceptance
+    }
+
+    /// The images and embeddings of [`Model::self_test`].
+    pub const fn self_test_contents(&self) -> SelfTest<'a> {
+        self.self_test
     }
 
     /// The network's dimensions.
@@ -58,8 +135,8 @@ impl<'a, E: Encoding> Model<'a, E> {
     }
 
     /// The names of the classes in order; none if the model does not name them.
-    pub fn class_names(&self) -> impl Iterator<Item = &'a str> + Clone + use<'a, E> {
-        names(self.class_names)
+    pub fn class_names(&self) -> Names<'a> {
+        Names::none_if_empty(self.class_names)
     }
 
     /// A number that changes with everything that determines the embedding:
@@ -114,7 +191,7 @@ impl Model<'_, F32> {
         }
         let (convs, [weights, biases]) = packing::views(&self.network, self.values);
         let features = forward::features(&self.network, convs, image, workspace)?;
-        let rows = weights.chunks_exact(features.len().max(1));
+        let rows = chunks(weights, features.len());
         let mut best = (0, f32::NEG_INFINITY);
         for (class, (logit, (row, bias))) in logits.iter_mut().zip(rows.zip(biases)).enumerate() {
             *logit = crate::dot(row, features) + bias;
@@ -135,43 +212,46 @@ impl Model<'_, F32> {
     /// [`ModelError::Parameters`] if `out` has another length than there are
     /// parameters.
     pub fn copy_parameters(&self, out: &mut [f32]) -> Result<(), ModelError> {
-        check_parameters(&self.network, out)?;
+        let (expected, found) = (self.network.parameters(), out.len());
+        if found != expected {
+            return Err(ModelError::Parameters { expected, found });
+        }
         packing::unpack(&self.network, self.values, out);
         Ok(())
     }
 }
 
-/// Names that are joined by line feeds; none in an empty string.
-pub(crate) fn names(joined: &str) -> impl Iterator<Item = &str> + Clone {
-    joined.split('\n').take(if joined.is_empty() { 0 } else { usize::MAX })
-}
-
 fn check_class_names(network: &Network, class_names: &str) -> Result<(), ModelError> {
-    if !class_names.is_empty() && names(class_names).count() != network.classes() {
+    if !class_names.is_empty() && Names::new(class_names).count() != network.classes() {
         return Err(ModelError::ClassNames);
     }
     Ok(())
 }
 
-fn check_parameters(network: &Network, parameters: &[f32]) -> Result<(), ModelError> {
-    let expected = network.parameters();
-    if parameters.len() != expected {
-        return Err(ModelError::Parameters { expected, found: parameters.len() });
+fn check_acceptance(acceptance: Option<Acceptance>) -> Result<(), ModelError> {
+    match acceptance {
+        Some(acceptance) if !acceptance.is_valid() => Err(ModelError::Acceptance),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
-fn header<'a>(network: &Network, class_names: &'a str) -> Header<'a> {
-    Header { encoding: F32::CODE, network: *network, class_names, fingerprint: 0 }
+/// As many embeddings as images, all finite.
+fn check_self_test(network: &Network, self_test: SelfTest<'_>) -> Result<(), ModelError> {
+    let SelfTest { images, embeddings } = self_test;
+    let (image, embedding) = (network.input().len().max(1), network.embedding_len().max(1));
+    let fits = images.len().is_multiple_of(image)
+        && (images.len() / image).checked_mul(embedding) == Some(embeddings.len())
+        && embeddings.iter().all(|value| value.is_finite());
+    if fits { Ok(()) } else { Err(ModelError::SelfTest) }
 }
 
-/// Bytes that [`write`] takes.
+/// Bytes that [`write()`] takes.
 ///
 /// # Errors
-/// [`ModelError::ClassNames`] as [`write`].
-pub fn file_len(network: &Network, class_names: &str) -> Result<usize, ModelError> {
-    check_class_names(network, class_names)?;
-    Ok(file::len(FileKind::Model, &header(network, class_names), 4 * packing::len(network))?)
+/// As [`write()`], but for the buffer.
+pub fn file_len(contents: &ModelContents<'_>) -> Result<usize, ModelError> {
+    contents.check()?;
+    Ok(file::len(FileKind::Model, &contents.header(), contents.body_len())?)
 }
 
 /// Bytes of each layer's parameters in a model file: three convolutions, then
@@ -182,32 +262,26 @@ pub const fn layer_bytes(network: &Network) -> [usize; 4] {
 
 /// Writes a model file to the start of `out` and gives its length.
 ///
-/// `class_names` are joined by line feeds, one for each class, or empty;
-/// `parameters` is the flat vector that [`Network::tensors`] describes.
-///
 /// # Errors
-/// [`ModelError::ClassNames`], [`ModelError::Parameters`] and
-/// [`ModelError::NotFinite`] for the arguments; [`FileError::Buffer`] if `out`
-/// is shorter than [`file_len`].
+/// The [`ModelError`] that says which of the contents do not fit the network;
+/// [`FileError::Buffer`] if `out` is shorter than [`file_len`].
 ///
 /// [`FileError::Buffer`]: crate::FileError::Buffer
-pub fn write(
-    network: &Network,
-    class_names: &str,
-    parameters: &[f32],
-    out: &mut [u8],
-) -> Result<usize, ModelError> {
-    check_class_names(network, class_names)?;
-    check_parameters(network, parameters)?;
-    if !parameters.iter().all(|parameter| parameter.is_finite()) {
-        return Err(ModelError::NotFinite);
-    }
-    let mut header = header(network, class_names);
-    let body_len = 4 * packing::len(network);
-    let len = file::write(FileKind::Model, &mut header, body_len, out, |header, body| {
-        packing::pack(network, parameters, body);
-        header.fingerprint = fingerprint(F32::CODE, network, body);
-    })?;
+pub fn write(contents: &ModelContents<'_>, out: &mut [u8]) -> Result<usize, ModelError> {
+    contents.check()?;
+    let network = &contents.network;
+    let mut header = contents.header();
+    let len =
+        file::write(FileKind::Model, &mut header, contents.body_len(), out, |header, body| {
+            let (parameters, rest) =
+                body.split_at_mut_checked(4 * packing::len(network)).unwrap_or_default();
+            packing::pack(network, contents.parameters, parameters);
+            let (values, _) = rest.as_chunks_mut::<4>();
+            for (bytes, value) in values.iter_mut().zip(contents.self_test.embeddings) {
+                *bytes = value.to_le_bytes();
+            }
+            header.fingerprint = fingerprint(F32::CODE, network, parameters);
+        })?;
     Ok(len)
 }
 

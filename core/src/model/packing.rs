@@ -69,12 +69,12 @@ fn conv_order(
     bias: Tensor,
     [inputs, outputs]: [usize; 2],
 ) -> impl Iterator<Item = Option<usize>> {
-    // A checked network has no layer without inputs; `max` tells the compiler so.
-    let (inputs, rows) = (inputs.max(1), 9 * inputs + 1);
     (0..conv_len(inputs, outputs)).map(move |position| {
-        let (row, lane) = (position / BLOCK % rows, position % BLOCK);
-        let output = position / (BLOCK * rows) * BLOCK + lane;
-        let index = match row.checked_sub(1) {
+        // Neither is 0 in a checked network; `max` tells the compiler so.
+        let (inputs, rows) = (inputs.max(1), (9 * inputs + 1).max(1));
+        let (row, lane) = (position / BLOCK, position % BLOCK);
+        let output = row / rows * BLOCK + lane;
+        let index = match (row % rows).checked_sub(1) {
             None => bias.offset + output,
             Some(row) => {
                 let (tap, input) = (row / inputs, row % inputs);

@@ -3,7 +3,8 @@
 
 pub mod oracle;
 
-use lookalike::{Model, Network, model};
+use lookalike::model::{self, ModelContents};
+use lookalike::{Model, Network};
 use proptest::prelude::*;
 
 /// Bytes at an address that is a multiple of 16, as a file in flash.
@@ -26,9 +27,12 @@ impl Aligned {
 
 /// Writes a model file.
 pub fn model_file(network: &Network, class_names: &str, parameters: &[f32]) -> Aligned {
-    let mut out = vec![0xAA; model::file_len(network, class_names).unwrap()];
-    let len = model::write(network, class_names, parameters, &mut out);
-    assert_eq!(len, Ok(out.len()));
+    write_model(&ModelContents { class_names, ..ModelContents::new(*network, parameters) })
+}
+
+pub fn write_model(contents: &ModelContents<'_>) -> Aligned {
+    let mut out = vec![0xAA; model::file_len(contents).unwrap()];
+    assert_eq!(model::write(contents, &mut out), Ok(out.len()));
     Aligned::new(&out)
 }
 

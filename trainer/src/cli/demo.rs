@@ -10,9 +10,7 @@ use image::GrayImage;
 use lookalike::{Network, Shape};
 use lookalike_trainer::data::{Dataset, Sampler, Source, Split};
 use lookalike_trainer::figures::{SheetRow, precision_recall_svg, retrieval_sheet_png};
-use lookalike_trainer::files::{
-    LoadedModel, load_model, save_gallery, save_model, write_atomically,
-};
+use lookalike_trainer::files::{LoadedModel, load_model, save_gallery, write_atomically};
 use lookalike_trainer::loss::Triplet;
 use lookalike_trainer::optim::{OptimizerKind, Schedule};
 use lookalike_trainer::retrieval::{Evaluation, Options, search, table};
@@ -23,7 +21,7 @@ use serde::Serialize;
 use super::evaluate::evaluate;
 use super::options::ThreadOptions;
 use super::output::{print, print_json};
-use super::train::run_epochs;
+use super::train::{run_epochs, save_trained};
 
 /// Compare a classification embedding with a triplet embedding on MNIST.
 ///
@@ -129,7 +127,7 @@ impl Demo {
             models: named.iter().copied().collect(),
         };
         let json = serde_json::to_vec_pretty(&metrics)?;
-        write_atomically(&self.out.join("metrics.json"), |w| w.write_all(&json))?;
+        write_atomically(self.out.join("metrics.json"), |w| w.write_all(&json))?;
 
         if self.json {
             print_json(&metrics)?;
@@ -159,7 +157,7 @@ impl Demo {
         let training = Training::new(settings, data)?;
         let training = run_epochs(contender.name, training, settings, None)?;
         let path = self.out.join(format!("{}.model", contender.name));
-        save_model(&path, &training.parameters(), &data.class_names)?;
+        save_trained(&path, &training, data)?;
         Ok(load_model(&path)?)
     }
 
@@ -170,11 +168,11 @@ impl Demo {
         test: &Dataset,
     ) -> anyhow::Result<()> {
         let svg = precision_recall_svg(named)?;
-        write_atomically(&self.out.join("precision-recall.svg"), |w| w.write_all(svg.as_bytes()))?;
+        write_atomically(self.out.join("precision-recall.svg"), |w| w.write_all(svg.as_bytes()))?;
         let queries = one_of_each_class(test);
         for ((name, _), result) in named.iter().zip(results) {
             let png = sheet(test, &queries, &result.embeddings)?;
-            write_atomically(&self.out.join(format!("retrieved-{name}.png")), |w| {
+            write_atomically(self.out.join(format!("retrieved-{name}.png")), |w| {
                 w.write_all(&png)
             })?;
         }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
-use lookalike::{Network, Shape};
+use lookalike::{Acceptance, Network, Rule, Shape};
 use lookalike_trainer::files::{LoadedGallery, LoadedModel, load_gallery, load_model};
 use serde::Serialize;
 
@@ -43,11 +43,34 @@ struct ModelReport {
     embedding_dimensions: usize,
     parameters: usize,
     multiply_accumulates: u64,
+    /// When a thing counts as recognised, if that was calibrated.
+    acceptance: Option<AcceptanceReport>,
+    self_test_images: usize,
     /// The whole file, which is what a device keeps in flash.
     flash_bytes: u64,
     /// What a device needs in RAM to embed one image.
     workspace_bytes: usize,
     layers: Vec<Layer>,
+}
+
+#[derive(Serialize)]
+struct AcceptanceReport {
+    threshold: f32,
+    false_accept_rate: f32,
+    rule: &'static str,
+}
+
+impl From<Acceptance> for AcceptanceReport {
+    fn from(acceptance: Acceptance) -> Self {
+        AcceptanceReport {
+            threshold: acceptance.threshold,
+            false_accept_rate: acceptance.false_accept_rate,
+            rule: match acceptance.rule {
+                Rule::NearestPrototype => "nearest prototype",
+                _ => "nearest item",
+            },
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -75,14 +98,15 @@ impl Inspect {
         let file = std::fs::read(path)
             .with_context(|| format!("{}: cannot read the file", path.display()))?;
         let bytes = file.len() as u64;
-        let (text, json) = if file.starts_with(b"LKGALRY") {
-            let report = gallery_report(&load_gallery(path)?, bytes);
-            (gallery_text(&report), serde_json::to_value(&report)?)
+        if file.starts_with(b"LKGALRY") {
+            self.show(&gallery_report(&load_gallery(path)?, bytes), gallery_text)
         } else {
-            let report = model_report(load_model(path)?, bytes);
-            (model_text(&report), serde_json::to_value(&report)?)
-        };
-        if self.json { print_json(&json) } else { print(&text) }
+            self.show(&model_report(load_model(path)?, bytes), model_text)
+        }
+    }
+
+    fn show<R: Serialize>(&self, report: &R, text: fn(&R) -> String) -> anyhow::Result<()> {
+        if self.json { print_json(report) } else { print(&text(report)) }
     }
 }
 
@@ -125,6 +149,8 @@ fn model_report(model: LoadedModel, flash_bytes: u64) -> ModelReport {
         input: shape(network.input()),
         classes: network.classes(),
         class_names: model.class_names,
+        acceptance: model.acceptance.map(AcceptanceReport::from),
+        self_test_images: model.self_test_images.len() / network.input().len(),
         embedding_dimensions: network.embedding_len(),
         parameters: network.parameters(),
         multiply_accumulates: network.multiply_accumulates().iter().sum(),
@@ -186,6 +212,12 @@ fn model_text(report: &ModelReport) -> String {
         grouped(report.flash_bytes),
         grouped(report.workspace_bytes as u64),
     );
+    if let Some(a) = &report.acceptance {
+        text += &format!(
+            "accepts up to squared distance {} to the {}, calibrated for a false-accept rate of {}\n\n",
+            a.threshold, a.rule, a.false_accept_rate
+        );
+    }
     text += &format!(
         "{:<34} {:>10} {:>11} {:>12} {:>12}\n",
         "layer", "output", "parameters", "multiply-acc", "flash bytes"

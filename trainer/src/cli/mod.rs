@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use lookalike_trainer::train::TrainError;
 
+mod calibrate;
 mod console;
 mod demo;
 mod embed;
@@ -34,6 +35,7 @@ enum Command {
     Demo(demo::Demo),
     Train(train::Train),
     Evaluate(evaluate::Evaluate),
+    Calibrate(calibrate::Calibrate),
     Gallery(gallery::Gallery),
     Search(search::Search),
     Embed(embed::Embed),
@@ -55,6 +57,7 @@ pub fn run() -> ExitCode {
         Command::Demo(command) => command.run(),
         Command::Train(command) => command.run(),
         Command::Evaluate(command) => command.run(),
+        Command::Calibrate(command) => command.run(),
         Command::Gallery(command) => command.run(),
         Command::Search(command) => command.run(),
         Command::Embed(command) => command.run(),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use lookalike::Network;
 use lookalike_trainer::data::{Dataset, Sampler, Split};
-use lookalike_trainer::files::save_model;
+use lookalike_trainer::files::{NewModel, save_model, self_test_images};
 use lookalike_trainer::loss::{Mining, Reduction, SmoothAp, Triplet};
 use lookalike_trainer::optim::{OptimizerKind, Schedule};
 use lookalike_trainer::train::{Checkpoint, EpochStats, Objective, Settings, Training};
@@ -239,7 +239,7 @@ impl Train {
             let checkpoint = Checkpoint::path(&self.out);
             let training = self.start(settings, &data, &checkpoint)?;
             let training = run_epochs("train", training, settings, Some(&checkpoint))?;
-            let fingerprint = save_model(&self.out, &training.parameters(), &data.class_names)?;
+            let fingerprint = save_trained(&self.out, &training, &data)?;
             remove_checkpoint(&checkpoint)?;
             eprintln!("wrote {}", self.out.display());
             if self.json {
@@ -305,6 +305,17 @@ pub fn run_epochs<'d>(
         }
     }
     Ok(training)
+}
+
+/// Writes the model of a run and returns its fingerprint.
+pub fn save_trained(path: &Path, training: &Training<'_>, data: &Dataset) -> anyhow::Result<u32> {
+    let new = NewModel {
+        parameters: &training.parameters(),
+        class_names: &data.class_names,
+        acceptance: None,
+        self_test_images: self_test_images(data),
+    };
+    Ok(save_model(path, &new)?)
 }
 
 fn remove_checkpoint(path: &Path) -> anyhow::Result<()> {

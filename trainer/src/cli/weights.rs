@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use clap::Args;
 use lookalike_trainer::files::safetensors::{self, ImportOptions};
-use lookalike_trainer::files::{load_model, save_model};
+use lookalike_trainer::files::{NewModel, load_model, save_model, self_test_noise};
 use lookalike_trainer::nn::Parameters;
 
 /// Make a model file of weights that PyTorch trained.
@@ -62,7 +62,13 @@ impl Import {
         let parameters = Parameters { network, values };
         let classes = 0..network.classes();
         let names: Vec<String> = classes.map(|class| class.to_string()).collect();
-        save_model(&self.out, &parameters, &names)?;
+        let new = NewModel {
+            parameters: &parameters,
+            class_names: &names,
+            acceptance: None,
+            self_test_images: &self_test_noise(network.input()),
+        };
+        save_model(&self.out, &new)?;
         eprintln!("wrote {}", self.out.display());
         Ok(())
     }

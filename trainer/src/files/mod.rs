@@ -17,5 +17,7 @@ pub mod safetensors;
 pub use aligned::{AlignedBytes, ReadError};
 pub use atomic::{WriteError, write_atomically};
 pub use gallery::{GalleryIoError, LoadedGallery, load_gallery, load_gallery_of, save_gallery};
-pub use model::{LoadedModel, ModelIoError, load_model, save_model};
+pub use model::{
+    LoadedModel, ModelIoError, NewModel, load_model, save_model, self_test_images, self_test_noise,
+};
 pub use npy::write_npy;

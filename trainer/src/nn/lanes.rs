@@ -20,9 +20,7 @@ pub const fn padded(channels: usize) -> usize {
 pub fn load<S: Simd, const V: usize>(simd: S, values: &[f32], at: usize) -> [S::f32s; V] {
     let mut vectors = [simd.splat_f32s(0.0); V];
     let (found, _) = S::as_simd_f32s(&values[at..at + V * S::F32_LANES]);
-    for v in 0..V {
-        vectors[v] = found[v];
-    }
+    vectors.copy_from_slice(&found[..V]);
     vectors
 }
 
@@ -30,9 +28,7 @@ pub fn load<S: Simd, const V: usize>(simd: S, values: &[f32], at: usize) -> [S::
 #[inline(always)]
 pub fn store<S: Simd, const V: usize>(_: S, values: &mut [f32], at: usize, vectors: &[S::f32s; V]) {
     let (places, _) = S::as_mut_simd_f32s(&mut values[at..at + V * S::F32_LANES]);
-    for v in 0..V {
-        places[v] = vectors[v];
-    }
+    places[..V].copy_from_slice(vectors);
 }
 
 /// Adds `V` vectors to `values[at..]`.

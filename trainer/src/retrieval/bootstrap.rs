@@ -1,8 +1,10 @@
 //! Confidence intervals of means over queries.
 
 use rand_xoshiro::Xoshiro256PlusPlus;
-use rand_xoshiro::rand_core::{Rng, SeedableRng};
+use rand_xoshiro::rand_core::Rng;
 use rayon::prelude::*;
+
+use crate::rng::{Purpose, stream};
 
 /// The two ends of a confidence interval.
 pub type Interval = [f64; 2];
@@ -32,9 +34,10 @@ pub fn confidence_95<const M: usize>(
     if queries.is_empty() || resamples == 0 {
         return None;
     }
-    let mut seeds = Xoshiro256PlusPlus::seed_from_u64(seed);
-    let seeds: Vec<u64> = (0..resamples).map(|_| seeds.next_u64()).collect();
-    let means: Vec<[f64; M]> = seeds.par_iter().map(|&seed| resampled(queries, seed)).collect();
+    let means: Vec<[f64; M]> = (0..resamples as u64)
+        .into_par_iter()
+        .map(|i| resampled(queries, &mut stream(seed, Purpose::Bootstrap, i)))
+        .collect();
     Some(std::array::from_fn(|metric| {
         let mut means: Vec<f64> = means.iter().map(|means| means[metric]).collect();
         means.sort_unstable_by(f64::total_cmp);
@@ -42,8 +45,7 @@ pub fn confidence_95<const M: usize>(
     }))
 }
 
-fn resampled<const M: usize>(queries: &[[f64; M]], seed: u64) -> [f64; M] {
-    let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
+fn resampled<const M: usize>(queries: &[[f64; M]], random: &mut Xoshiro256PlusPlus) -> [f64; M] {
     let mut sums = [0.0; M];
     for _ in 0..queries.len() {
         // The high half of the product maps 64 random bits to an index; its

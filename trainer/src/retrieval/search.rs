@@ -1,18 +1,9 @@
 //! The nearest items themselves.
 
+use lookalike::{Match, TopK};
 use ndarray::ArrayView2;
 
 use super::distances::map_blocks;
-use super::key::key;
-
-/// An item that a search found.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Neighbour {
-    /// Its row in the gallery.
-    pub id: u32,
-    /// Its squared Euclidean distance to the query, 2 - 2 x.y.
-    pub distance: f32,
-}
 
 /// Distances that are looked at together: most groups hold nothing near enough.
 const GROUP: usize = 32;
@@ -34,14 +25,14 @@ pub fn search(
     gallery: ArrayView2<'_, f32>,
     k: usize,
     own_ids: Option<&[u32]>,
-) -> Vec<Vec<Neighbour>> {
+) -> Vec<Vec<Match>> {
     assert!(own_ids.is_none_or(|ids| ids.len() == queries.nrows()), "one id for each query");
     assert!(u32::try_from(gallery.nrows()).is_ok(), "an item's id must fit 32 bits");
     let blocks = map_blocks(
         queries,
         gallery,
         || (),
-        |(), rows, distances| -> Vec<Vec<Neighbour>> {
+        |(), rows, distances| -> Vec<Vec<Match>> {
             let nearest = rows.zip(distances.outer_iter()).map(|(query, distances)| {
                 let distances = distances.to_slice().expect("rows of a block are contiguous");
                 top_k(distances, k, own_ids.map(|ids| ids[query]))
@@ -53,38 +44,28 @@ pub fn search(
 }
 
 /// The `k` nearest by `distances`, the item `left_out` aside.
-fn top_k(distances: &[f32], k: usize, left_out: Option<u32>) -> Vec<Neighbour> {
+fn top_k(distances: &[f32], k: usize, left_out: Option<u32>) -> Vec<Match> {
     let k = k.min(distances.len());
-    let mut nearest: Vec<Neighbour> = Vec::with_capacity(k);
-    if k == 0 {
-        return nearest;
-    }
+    let mut slots = vec![Match { id: 0, distance: 0.0 }; k];
+    let mut nearest = TopK::new(&mut slots);
     for (group, distances) in distances.chunks(GROUP).enumerate() {
-        if nearest.len() == k {
-            let worst = nearest[k - 1].distance;
+        if nearest.as_slice().len() == k
+            && let Some(worst) = nearest.as_slice().last()
+        {
             // Written as a sum, not `any`, so that it becomes vector code; NaN
             // as the worst so far lets everything through.
-            if distances.iter().map(|&d| u32::from(d >= worst)).sum::<u32>() == GROUP as u32 {
+            let worse = distances.iter().map(|&d| u32::from(d >= worst.distance)).sum::<u32>();
+            if worse == GROUP as u32 {
                 continue;
             }
         }
         for (id, &distance) in ((group * GROUP) as u32..).zip(distances) {
             if Some(id) != left_out {
-                insert(&mut nearest, k, Neighbour { id, distance });
+                nearest.insert(Match { id, distance });
             }
         }
     }
-    nearest
-}
-
-fn insert(nearest: &mut Vec<Neighbour>, k: usize, item: Neighbour) {
-    let order = |item: &Neighbour| key(item.distance, item.id);
-    if nearest.len() == k {
-        if order(&nearest[k - 1]) <= order(&item) {
-            return;
-        }
-        nearest.pop();
-    }
-    let place = nearest.partition_point(|other| order(other) < order(&item));
-    nearest.insert(place, item);
+    let found = nearest.as_slice().len();
+    slots.truncate(found);
+    slots
 }

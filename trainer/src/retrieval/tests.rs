@@ -1,14 +1,13 @@
 //! Distances, evaluation and search against their definitions.
 
+use lookalike::Match;
 use ndarray::{Array2, ArrayView2, Axis, array};
 use proptest::prelude::*;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
 use super::distances::{block_rows, map_blocks, squared_distances};
-use super::{
-    EvaluateError, Evaluation, Metrics, Neighbour, Options, evaluate, naive, search, table,
-};
+use super::{EvaluateError, Evaluation, Metrics, Options, evaluate, naive, search, table};
 
 /// Random rows of length 1. Values of few levels make many equal distances.
 fn embeddings(rows: usize, width: usize, levels: u64, seed: u64) -> Array2<f32> {
@@ -155,7 +154,7 @@ proptest! {
             expected.truncate(k);
             let found_ids: Vec<usize> = found.iter().map(|item| item.id as usize).collect();
             prop_assert_eq!(found_ids, expected);
-            for &Neighbour { id, distance } in found {
+            for &Match { id, distance } in found {
                 let expected = distances[[query, id as usize]];
                 prop_assert!(distance == expected || (distance.is_nan() && expected.is_nan()));
             }
