@@ -40,6 +40,9 @@ mod file;
 mod forward;
 pub mod gallery;
 mod include;
+#[cfg(arm_vfma)]
+#[allow(unsafe_code)]
+mod machine;
 pub mod model;
 mod names;
 mod network;

@@ -11,7 +11,6 @@
 #[cfg(not(arm_vfma))]
 mod kernel;
 #[cfg(arm_vfma)]
-#[allow(unsafe_code)]
 #[path = "kernel_arm.rs"]
 mod kernel;
 mod ring;
