@@ -7,6 +7,7 @@
 //! instead of once, so the last bits may differ.
 
 use core::arch::asm;
+use core::mem::MaybeUninit;
 
 use crate::forward::{BLOCK, Lanes};
 
@@ -38,17 +39,17 @@ macro_rules! second {
 /// The sums of two neighbouring pixels; zeros for slices that are too short.
 #[inline(always)]
 pub(crate) fn convolve_pair(block: &[Lanes], rows: [&[f32]; 3], channels: usize) -> [Lanes; 2] {
-    let mut sums = [[0.0; BLOCK]; 2];
     let [r0, r1, r2] = rows;
     if channels == 0
         || block.len() != 9 * channels + 1
         || rows.iter().any(|row| row.len() < 4 * channels)
     {
-        return sums;
+        return [[0.0; BLOCK]; 2];
     }
+    let mut sums = MaybeUninit::<[Lanes; 2]>::uninit();
     // SAFETY: the loops read 9 x channels + 1 rows of the block and, for two
     // pixels, 4 x channels values of each row; that many exist. They write
-    // nothing but `sums`.
+    // all of `sums` and nothing else.
     unsafe {
         asm!(
             "vldmia {weights}, {{s8-s15}}",
@@ -91,23 +92,24 @@ pub(crate) fn convolve_pair(block: &[Lanes], rows: [&[f32]; 3], channels: usize)
             out("d12") _, out("d13") _, out("d14") _, out("d15") _,
             options(nostack),
         );
+        sums.assume_init()
     }
-    sums
 }
 
 /// The sums of one pixel; zeros for slices that are too short.
 #[inline(always)]
 pub(crate) fn convolve_single(block: &[Lanes], rows: [&[f32]; 3], channels: usize) -> Lanes {
-    let mut sums = [0.0; BLOCK];
     let [r0, r1, r2] = rows;
     if channels == 0
         || block.len() != 9 * channels + 1
         || rows.iter().any(|row| row.len() < 3 * channels)
     {
-        return sums;
+        return [0.0; BLOCK];
     }
+    let mut sums = MaybeUninit::<Lanes>::uninit();
     // SAFETY: the loops read 9 x channels + 1 rows of the block and 3 x channels
-    // values of each row; that many exist. They write nothing but `sums`.
+    // values of each row; that many exist. They write all of
+    // `sums` and nothing else.
     unsafe {
         asm!(
             "vldmia {weights}!, {{s0-s7}}",
@@ -142,8 +144,8 @@ pub(crate) fn convolve_single(block: &[Lanes], rows: [&[f32]; 3], channels: usiz
             out("d12") _, out("d13") _, out("d14") _, out("d15") _,
             options(nostack),
         );
+        sums.assume_init()
     }
-    sums
 }
 
 /// The sums of products of corresponding lanes, over the length of the shorter.
