@@ -8,13 +8,12 @@ use core::fmt::{self, Write};
 use core::hint::black_box;
 
 use lookalike::gallery::{self, GalleryContents};
-use lookalike::model;
+use lookalike::model::{self, ModelContents};
 use lookalike::{
     Embedding, F32, FileKind, Gallery, GalleryFile, Match, Matches, Model, Network, Shape, TopK,
     dot, normalize_pixel, squared_distance,
 };
 
-/// With the feature `control` the check must find a panic.
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     loop {}
@@ -52,6 +51,7 @@ static mut BUFFER: [f32; 4096] = [0.0; 4096];
 fn main() -> ! {
     // SAFETY: main runs once, and nothing else names the buffer.
     let buffer = unsafe { &mut *(&raw mut BUFFER) };
+    // With this feature the check must find a panic.
     if cfg!(feature = "control") {
         black_box(buffer[black_box(7usize)]);
     }
@@ -90,7 +90,8 @@ fn models(model: &Model<'_, F32>, buffer: &mut [f32]) {
     }
     black_box(show(model.classify(black_box(&[]), workspace, rest)));
     black_box(show(model.copy_parameters(rest)));
-    black_box(show(model::file_len(model.network(), black_box(""))));
+    black_box((model.acceptance(), model.self_test_contents(), model.self_test_len()));
+    black_box(show(model.self_test(workspace)));
     black_box(model::layer_bytes(model.network()));
 }
 
@@ -124,8 +125,9 @@ fn galleries(model: &Model<'_, F32>, buffer: &mut [f32]) {
 fn files(buffer: &mut [f32]) {
     let bytes = bytemuck::cast_slice_mut(buffer);
     display(black_box(FileKind::Model));
-    let network = black_box(Network::REFERENCE);
-    black_box(show(model::write(&network, black_box(""), black_box(&[]), bytes)));
+    let contents = black_box(ModelContents::new(Network::REFERENCE, &[]));
+    black_box(show(model::file_len(&contents)));
+    black_box(show(model::write(&contents, bytes)));
     let contents = GalleryContents {
         fingerprint: black_box(1),
         dimension: black_box(1),
