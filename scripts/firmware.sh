@@ -53,10 +53,15 @@ run_demo() { # TARGET BOARD
     cat "$transcript"
     without_figures <"$transcript" | diff "firmware-example/expected/$2.txt" - ||
         fail "$2: the transcript is not firmware-example/expected/$2.txt"
-    # "embed: 5 instructions, stack 8 bytes" gives "embed-instructions 5".
-    sed -nE 's/^(embed|search).*: ([0-9]+) instructions.*stack ([0-9]+) bytes.*/\1-instructions \2\n\1-stack \3/p
-        s/^embed:.*workspace ([0-9]+) bytes.*/embed-workspace \1/p' "$transcript" |
-        sed "s/^/$2 /" >>"$out/figures"
+    # "embed: 5 instructions, stack 8 bytes" gives "embed-instructions 5" and "embed-stack 8".
+    sed -nE 's/^(embed|search).*: (.*)/\1, \2/p' "$transcript" |
+        awk -v board="$2" -F ', ' '{
+            for (i = 2; i <= NF; i++) {
+                split($i, word, " ")
+                if (word[2] == "instructions") print board, $1 "-instructions", word[1]
+                else print board, $1 "-" word[1], word[2]
+            }
+        }' >>"$out/figures"
 }
 
 # Bytes in flash of code and constants.

@@ -4,7 +4,7 @@
 //! kernel row, kernel column, input channel): the result has the same bits on
 //! every target that has no kernel in machine instructions.
 
-use super::{BLOCK, Lanes, Window};
+use super::{BLOCK, Conv, Lanes, Window};
 use crate::chunks::chunks;
 
 /// Pixels that are computed together: a pooling window, or neighbours of a row.
@@ -52,9 +52,17 @@ pub(super) fn rectified(block: &[Lanes], window: &Window<'_, 3>) -> [Lanes; PIXE
     sums(block, &runs).map(|sums| sums.map(|sum| if sum > 0.0 { sum } else { 0.0 }))
 }
 
-/// Convolution and ReLU of one block, then the maximum over 2x2 pixels.
+/// Convolution and ReLU of all blocks, then the maximum over 2x2 pixels.
 #[inline(always)]
-pub(super) fn maximum(block: &[Lanes], window: &Window<'_, 4>) -> Lanes {
+pub(super) fn pool(conv: &Conv<'_>, window: &Window<'_, 4>, out: &mut [f32]) {
+    for (values, block) in out.chunks_mut(BLOCK).zip(conv.blocks()) {
+        let maxima = maximum(block, window);
+        values.iter_mut().zip(maxima).for_each(|(value, maximum)| *value = maximum);
+    }
+}
+
+#[inline(always)]
+fn maximum(block: &[Lanes], window: &Window<'_, 4>) -> Lanes {
     let runs: Runs<'_> = core::array::from_fn(|row| {
         [(0, 0), (0, 1), (1, 0), (1, 1)].map(|(y, x)| window.run(row + y, x))
     });

@@ -3,8 +3,8 @@
 //! Two pixels of eight lanes take half of the FPU's 32 registers: a load of
 //! eight weights serves 16 multiply-adds.
 
-use super::{BLOCK, Lanes, Window};
-use crate::machine::{convolve_pair, convolve_single};
+use super::{BLOCK, Conv, Lanes, Window};
+use crate::machine::{convolve_pair, convolve_single, maxima};
 
 /// Neighbours of a row that are computed together.
 pub(super) const PIXELS: usize = 2;
@@ -22,15 +22,14 @@ pub(super) fn rectified(block: &[Lanes], window: &Window<'_, 3>) -> [Lanes; PIXE
 
 /// As the portable kernel's.
 #[inline(always)]
-pub(super) fn maximum(block: &[Lanes], window: &Window<'_, 4>) -> Lanes {
-    let Window { rows: [r0, r1, r2, r3], channels, .. } = *window;
-    let [a, b] = convolve_pair(block, [r0, r1, r2], channels);
-    let [c, d] = convolve_pair(block, [r1, r2, r3], channels);
-    core::array::from_fn(|lane| {
-        // As integers, the bits of positive numbers are in the numbers' order,
-        // and those of negative ones are below 0.
-        let bits = |sums: &Lanes| sums.get(lane).map_or(0, |sum| sum.to_bits().cast_signed());
-        let maximum = bits(&a).max(bits(&b)).max(bits(&c)).max(bits(&d)).max(0);
-        f32::from_bits(maximum.cast_unsigned())
-    })
+pub(super) fn pool(conv: &Conv<'_>, window: &Window<'_, 4>, out: &mut [f32]) {
+    let Window { rows, channels, .. } = *window;
+    let (whole, rest) = out.as_chunks_mut();
+    maxima(conv.packed, rows, channels, whole);
+    if !rest.is_empty() {
+        let mut last = [[0.0; BLOCK]];
+        let block = conv.blocks().nth(whole.len()).unwrap_or_default();
+        maxima(block, rows, channels, &mut last);
+        rest.iter_mut().zip(last.as_flattened()).for_each(|(value, maximum)| *value = *maximum);
+    }
 }

@@ -15,7 +15,9 @@ pub(crate) struct Conv<'a> {
 }
 
 impl<'a> Conv<'a> {
-    fn blocks(&self) -> impl Iterator<Item = &'a [Lanes]> + use<'a> {
+    /// The blocks' biases and weights.
+    #[inline(always)]
+    pub fn blocks(&self) -> impl Iterator<Item = &'a [Lanes]> + use<'a> {
         chunks(self.packed, 9 * self.inputs + 1)
     }
 }
@@ -24,13 +26,7 @@ impl<'a> Conv<'a> {
 pub(super) fn convolve_pool(conv: Conv<'_>, rows: [&[f32]; 4], out: &mut [f32]) {
     for (x, pixel) in chunks_mut(out, conv.outputs).enumerate() {
         let window = Window::new(&rows, conv.inputs, 2 * x, 4);
-        for (values, block) in pixel.chunks_mut(BLOCK).zip(conv.blocks()) {
-            let maxima = kernel::maximum(block, &window);
-            match values.as_mut_array() {
-                Some(values) => *values = maxima,
-                None => values.iter_mut().zip(maxima).for_each(|(value, maximum)| *value = maximum),
-            }
-        }
+        kernel::pool(&conv, &window, pixel);
     }
 }
 
