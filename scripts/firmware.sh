@@ -22,6 +22,7 @@ build() { # TARGET BOARD[,FEATURE] BINARY...
     binaries=""
     for binary in "$@"; do binaries="$binaries --bin $binary"; done
     # shellcheck disable=SC2086 # a list of options
+    use_compiler "$target"
     (cd firmware-example && bare_cargo "$target" build --release --locked \
         --features "$features" $binaries)
 }
@@ -92,19 +93,22 @@ check_panics() { # TARGET BOARD
 }
 
 check_budgets() {
-    say "figures and budgets"
-    awk '
+    version=$(rustc --version | sed -nE 's/^rustc ([0-9]+\.[0-9]+).*/\1/p')
+    say "figures with rustc $version, and budgets"
+    awk -v compiler="rustc-$version" '
+        FNR == NR && /^# board/ { for (i = 4; i <= NF; i++) if ($i == compiler) column = i - 1 }
         /^#/ || NF == 0 { next }
-        FNR == NR { budget[$1 " " $2] = $3; next }
+        FNR == NR {
+            budget[$1 " " $2] = column ? $column : ($3 > $4 ? $3 : $4)
+            next
+        }
         {
             key = $1 " " $2
+            seen[key] = 1
             if (!(key in budget)) { print "no budget for " key; bad = 1; next }
-            limit = budget[key]
-            if ($2 ~ /instructions$/) limit *= 1.01
-            over = $3 > limit
+            over = $3 > 1.01 * budget[key]
             printf "%-12s %-22s %10d of %10d%s\n", $1, $2, $3, budget[key], over ? "  EXCEEDED" : ""
             if (over) bad = 1
-            seen[key] = 1
         }
         END {
             for (key in budget) if (!(key in seen)) { print "not measured: " key; bad = 1 }

@@ -33,16 +33,21 @@ rustup_has() {
     rustup target add "$1"
 }
 
+# use_compiler TARGET: chooses the compiler for a bare target, sets it up if need be.
+use_compiler() {
+    rustup_has "$1" && return
+    apt_install rustc-web cargo-web rust-web-src
+    # Debian's rust-lld is a link to the command of a package that nothing pulls in.
+    command -v rust-lld >/dev/null || apt_install "$(readlink /usr/bin/rust-lld)"
+    # RUSTC_BOOTSTRAP lets a stable compiler take -Zbuild-std.
+    export PATH="/usr/bin:$PATH" RUSTC_BOOTSTRAP=1
+    build_std=-Zbuild-std=core
+}
+
 # bare_cargo TARGET SUBCOMMAND [OPTION...]: cargo for a bare target.
 bare_cargo() {
     target=$1 subcommand=$2
     shift 2
-    if rustup_has "$target"; then
-        cargo "$subcommand" --target "$target" "$@"
-    else
-        apt_install rustc-web cargo-web rust-web-src lld
-        # RUSTC_BOOTSTRAP lets a stable compiler take -Zbuild-std.
-        PATH="/usr/bin:$PATH" RUSTC_BOOTSTRAP=1 /usr/bin/cargo "$subcommand" -Zbuild-std=core \
-            --target "$target" "$@"
-    fi
+    use_compiler "$target"
+    cargo "$subcommand" --target "$target" ${build_std:+"$build_std"} "$@"
 }
