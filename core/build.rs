@@ -9,9 +9,8 @@ fn main() {
     let target = env::var("TARGET").unwrap_or_default();
     // Cortex-M4F, M7F, M33F and later. Other Arm targets with hard floats may
     // have an older FPU without a fused multiply-add.
-    if target.starts_with("thumbv7em-") || target.starts_with("thumbv8m.main-") {
-        if target.ends_with("eabihf") {
-            println!("cargo::rustc-cfg=arm_vfma");
-        }
+    let cortex_m = target.starts_with("thumbv7em-") || target.starts_with("thumbv8m.main-");
+    if cortex_m && target.ends_with("eabihf") {
+        println!("cargo::rustc-cfg=arm_vfma");
     }
 }

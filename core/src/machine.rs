@@ -16,10 +16,26 @@ use crate::forward::{BLOCK, Lanes};
 macro_rules! first {
     ($x:literal) => {
         concat!(
-            "vfma.f32 s0, s24, ", $x, "\nvfma.f32 s1, s25, ", $x, "\n",
-            "vfma.f32 s2, s26, ", $x, "\nvfma.f32 s3, s27, ", $x, "\n",
-            "vfma.f32 s4, s28, ", $x, "\nvfma.f32 s5, s29, ", $x, "\n",
-            "vfma.f32 s6, s30, ", $x, "\nvfma.f32 s7, s31, ", $x, "\n",
+            "vfma.f32 s0, s24, ",
+            $x,
+            "\nvfma.f32 s1, s25, ",
+            $x,
+            "\n",
+            "vfma.f32 s2, s26, ",
+            $x,
+            "\nvfma.f32 s3, s27, ",
+            $x,
+            "\n",
+            "vfma.f32 s4, s28, ",
+            $x,
+            "\nvfma.f32 s5, s29, ",
+            $x,
+            "\n",
+            "vfma.f32 s6, s30, ",
+            $x,
+            "\nvfma.f32 s7, s31, ",
+            $x,
+            "\n",
         )
     };
 }
@@ -28,10 +44,26 @@ macro_rules! first {
 macro_rules! second {
     ($x:literal) => {
         concat!(
-            "vfma.f32 s8, s24, ", $x, "\nvfma.f32 s9, s25, ", $x, "\n",
-            "vfma.f32 s10, s26, ", $x, "\nvfma.f32 s11, s27, ", $x, "\n",
-            "vfma.f32 s12, s28, ", $x, "\nvfma.f32 s13, s29, ", $x, "\n",
-            "vfma.f32 s14, s30, ", $x, "\nvfma.f32 s15, s31, ", $x, "\n",
+            "vfma.f32 s8, s24, ",
+            $x,
+            "\nvfma.f32 s9, s25, ",
+            $x,
+            "\n",
+            "vfma.f32 s10, s26, ",
+            $x,
+            "\nvfma.f32 s11, s27, ",
+            $x,
+            "\n",
+            "vfma.f32 s12, s28, ",
+            $x,
+            "\nvfma.f32 s13, s29, ",
+            $x,
+            "\n",
+            "vfma.f32 s14, s30, ",
+            $x,
+            "\nvfma.f32 s15, s31, ",
+            $x,
+            "\n",
         )
     };
 }
@@ -52,11 +84,14 @@ macro_rules! sum_pair {
             "vldmia {x}!, {{s16-s18}}\n",
             "vldmia {y}!, {{s19-s21}}\n",
             "vldmia {weights}!, {{s24-s31}}\n",
-            first!("s16"), second!("s19"),
+            first!("s16"),
+            second!("s19"),
             "vldmia {weights}!, {{s24-s31}}\n",
-            first!("s17"), second!("s20"),
+            first!("s17"),
+            second!("s20"),
             "vldmia {weights}!, {{s24-s31}}\n",
-            first!("s18"), second!("s21"),
+            first!("s18"),
+            second!("s21"),
             "subs {count}, {count}, #1\n",
             "bne 3b\n",
             "subs {row}, {row}, #1\n",
@@ -112,7 +147,9 @@ struct Square {
 macro_rules! raise {
     ($offset:literal) => {
         concat!(
-            "ldrd {row}, {count}, [{square}, #", $offset, "]\n",
+            "ldrd {row}, {count}, [{square}, #",
+            $offset,
+            "]\n",
             "cmp {row}, {x}\nit gt\nmovgt {x}, {row}\n",
             "cmp {count}, {y}\nit gt\nmovgt {y}, {count}\n",
         )
@@ -123,8 +160,12 @@ macro_rules! raise {
 macro_rules! maximum {
     ($a:literal, $b:literal, $c:literal, $d:literal) => {
         concat!(
-            "ldrd {x}, {y}, [{square}, #", $a, "]\n",
-            raise!($b), raise!($c), raise!($d),
+            "ldrd {x}, {y}, [{square}, #",
+            $a,
+            "]\n",
+            raise!($b),
+            raise!($c),
+            raise!($d),
             "bic {x}, {x}, {x}, asr #31\n",
             "bic {y}, {y}, {y}, asr #31\n",
             "strd {x}, {y}, [{out}], #8",

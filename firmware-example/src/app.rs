@@ -3,12 +3,12 @@
 use core::fmt;
 
 use lookalike::{
-    EmbedError, Gallery, GalleryError, GalleryFile, GalleryFileError, Match, Matches, Model,
-    ModelError,
+    EmbedError, F32, Gallery, GalleryError, GalleryFile, GalleryFileError, Match, Matches, Model,
+    ModelError, SelfTestError,
 };
 use semihosting::println;
 
-use crate::assets::{ASSETS, NEIGHBOURS, NETWORK, Query};
+use crate::assets::{ASSETS, FAMILY, NEIGHBOURS, NETWORK, Query};
 use crate::board::{self, Counter};
 use crate::stack;
 
@@ -45,6 +45,7 @@ pub enum Failure {
     GalleryFile(GalleryFileError),
     Gallery(GalleryError),
     Embed(EmbedError),
+    SelfTest(SelfTestError),
     /// What was expected and is not so.
     Check(&'static str),
 }
@@ -56,6 +57,7 @@ impl fmt::Display for Failure {
             Failure::GalleryFile(error) => error.fmt(f),
             Failure::Gallery(error) => error.fmt(f),
             Failure::Embed(error) => error.fmt(f),
+            Failure::SelfTest(error) => error.fmt(f),
             Failure::Check(what) => f.write_str(what),
         }
     }
@@ -70,7 +72,13 @@ macro_rules! from {
         })*
     };
 }
-from!(Model(ModelError), GalleryFile(GalleryFileError), Gallery(GalleryError), Embed(EmbedError));
+from!(
+    Model(ModelError),
+    GalleryFile(GalleryFileError),
+    Gallery(GalleryError),
+    Embed(EmbedError),
+    SelfTest(SelfTestError)
+);
 
 fn check(holds: bool, what: &'static str) -> Result<(), Failure> {
     if holds { Ok(()) } else { Err(Failure::Check(what)) }
@@ -110,9 +118,21 @@ impl<'w> Device<'w> {
         let [a, b, c] = NETWORK.widths();
         println!("model: widths {a}, {b}, {c}; embeddings of {DIMENSION} values");
         println!("gallery: {} items in flash, none shows a {NEW_DIGIT}", self.gallery.len());
+        self.test_family()?;
         self.measure()?;
         self.compare_with_desktop()?;
         self.enrol_and_remove()
+    }
+
+    /// The kernels at other dimensions than those of the gallery's network.
+    fn test_family(&mut self) -> Result<(), Failure> {
+        for bytes in FAMILY {
+            Model::<F32>::from_bytes(bytes)?.self_test(self.workspace)?;
+        }
+        if !FAMILY.is_empty() {
+            println!("self-test: {} other models pass", FAMILY.len());
+        }
+        Ok(())
     }
 
     /// Instructions, stack and workspace of one embedding and one search.

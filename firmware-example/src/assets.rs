@@ -81,3 +81,17 @@ pub const NETWORK: Network = match Network::new([1, 28, 28], [8, 8, 16], 2, 0) {
 };
 #[cfg(feature = "microbit")]
 pub static ASSETS: Assets = assets!("small");
+
+/// Small models of other dimensions, each with a self-test.
+#[cfg(not(feature = "microbit"))]
+pub static FAMILY: [&[u8]; 5] = [
+    lookalike::include_model!("../assets/family/0.model"),
+    lookalike::include_model!("../assets/family/1.model"),
+    lookalike::include_model!("../assets/family/2.model"),
+    lookalike::include_model!("../assets/family/3.model"),
+    lookalike::include_model!("../assets/family/4.model"),
+];
+
+/// They need more RAM than the micro:bit's workspace.
+#[cfg(feature = "microbit")]
+pub static FAMILY: [&[u8]; 0] = [];

@@ -46,9 +46,8 @@ fn sums(block: &[Lanes], runs: &Runs<'_>) -> [Lanes; PIXELS] {
 #[inline(always)]
 pub(super) fn rectified(block: &[Lanes], window: &Window<'_, 3>) -> [Lanes; PIXELS] {
     let last = window.columns.saturating_sub(3);
-    let runs: Runs<'_> = core::array::from_fn(|row| {
-        core::array::from_fn(|pixel| window.run(row, pixel.min(last)))
-    });
+    let runs: Runs<'_> =
+        core::array::from_fn(|row| core::array::from_fn(|pixel| window.run(row, pixel.min(last))));
     sums(block, &runs).map(|sums| sums.map(|sum| if sum > 0.0 { sum } else { 0.0 }))
 }
 

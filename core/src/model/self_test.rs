@@ -45,7 +45,10 @@ impl fmt::Display for SelfTestError {
             SelfTestError::Differs { image, difference } => {
                 // Formatting a float links code that can panic.
                 let millionths = (difference * 1e6) as u32;
-                write!(f, "the embedding of self-test image {image} is off by {millionths} millionths")
+                write!(
+                    f,
+                    "the embedding of self-test image {image} is off by {millionths} millionths"
+                )
             }
         }
     }

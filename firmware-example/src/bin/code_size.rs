@@ -9,7 +9,9 @@ use lookalike::{F32, Gallery, GalleryFile, Matches, Model, Network};
 
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    loop {}
+    loop {
+        core::hint::spin_loop();
+    }
 }
 
 const NETWORK: Network = Network::REFERENCE;
@@ -29,9 +31,12 @@ static mut WORKSPACE: [f32; NETWORK.workspace_len()] = [0.0; NETWORK.workspace_l
 #[cfg_attr(target_arch = "arm", cortex_m_rt::entry)]
 #[cfg_attr(target_arch = "riscv32", riscv_rt::entry)]
 fn main() -> ! {
+    let workspace = &raw mut WORKSPACE;
     // SAFETY: main runs once, and nothing else names the workspace.
-    let workspace = unsafe { &mut *(&raw mut WORKSPACE) };
+    let workspace = unsafe { &mut *workspace };
     let [model, gallery, image] = black_box([&[][..]; 3]);
     black_box(nearest(model, gallery, image, workspace));
-    loop {}
+    loop {
+        core::hint::spin_loop();
+    }
 }

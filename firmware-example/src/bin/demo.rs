@@ -9,8 +9,9 @@ static mut WORKSPACE: app::Workspace = app::WORKSPACE;
 #[cfg_attr(target_arch = "arm", cortex_m_rt::entry)]
 #[cfg_attr(target_arch = "riscv32", riscv_rt::entry)]
 fn main() -> ! {
+    let workspace = &raw mut WORKSPACE;
     // SAFETY: main runs once, and nothing else names the workspace.
-    let workspace = unsafe { &mut *(&raw mut WORKSPACE) };
+    let workspace = unsafe { &mut *workspace };
     board::exit(app::run(workspace))
 }
 

@@ -16,7 +16,9 @@ use lookalike::{
 
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    loop {}
+    loop {
+        core::hint::spin_loop();
+    }
 }
 
 /// Somewhere to format to.
@@ -49,8 +51,9 @@ static mut BUFFER: [f32; 4096] = [0.0; 4096];
 #[cfg_attr(target_arch = "arm", cortex_m_rt::entry)]
 #[cfg_attr(target_arch = "riscv32", riscv_rt::entry)]
 fn main() -> ! {
+    let buffer = &raw mut BUFFER;
     // SAFETY: main runs once, and nothing else names the buffer.
-    let buffer = unsafe { &mut *(&raw mut BUFFER) };
+    let buffer = unsafe { &mut *buffer };
     // With this feature the check must find a panic.
     if cfg!(feature = "control") {
         black_box(buffer[black_box(7usize)]);
@@ -62,7 +65,9 @@ fn main() -> ! {
     }
     files(buffer);
     vectors(buffer);
-    loop {}
+    loop {
+        core::hint::spin_loop();
+    }
 }
 
 fn networks() {

@@ -47,8 +47,8 @@ impl Counter {
         Some(Counter(systick))
     }
 
-    /// Runs `call` and gives its result and its count; `None` if the counter
-    /// went round more than once, which takes 670 million instructions at 25 MHz.
+    /// Runs `call` and gives its result and its count. The call must end before
+    /// the counter has gone round: within 2^24 ticks.
     pub fn measure<R>(&mut self, call: impl FnOnce() -> R) -> (R, u64) {
         self.0.clear_current();
         let start = SYST::get_current();
