@@ -37,6 +37,7 @@
 mod chunks;
 mod distance;
 mod embedding;
+pub mod few_shot;
 mod file;
 mod forward;
 pub mod gallery;
@@ -47,10 +48,13 @@ mod machine;
 pub mod model;
 mod names;
 mod network;
+#[cfg(feature = "store")]
+pub mod store;
 mod top_k;
 
 pub use distance::{dot, squared_distance};
 pub use embedding::{Embedding, EmbeddingError};
+pub use few_shot::{Prototypes, Recognition};
 pub use file::{FileError, FileKind};
 pub use forward::normalize_pixel;
 pub use gallery::{Gallery, GalleryError, GalleryFile, GalleryFileError};
@@ -59,4 +63,6 @@ pub use include::Aligned;
 pub use model::{Acceptance, EmbedError, Encoding, F32, Model, ModelError, Rule, SelfTestError};
 pub use names::Names;
 pub use network::{Network, NetworkError, Shape, Tensor};
+#[cfg(feature = "store")]
+pub use store::{Store, StoreError};
 pub use top_k::{Match, Matches, TopK};

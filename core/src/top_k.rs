@@ -5,6 +5,7 @@ use core::ops::Deref;
 
 /// One candidate of a search.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Match {
     /// The item's id.
     pub id: u32,

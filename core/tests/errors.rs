@@ -106,6 +106,7 @@ fn use_of_them() {
         (GalleryError::Ids, "the gallery has used up its ids"),
         (GalleryError::ReadOnly, "the item lies in read-only memory"),
         (GalleryError::UnknownId, "there is no item with this id"),
+        (GalleryError::DuplicateId, "there is already an item with this id"),
     ]);
     check(&[
         (NetworkError::Channels, "the input must have 1 to 16 channels"),

@@ -43,6 +43,7 @@ fn vector() -> impl Strategy<Value = Vector> {
 #[derive(Clone, Debug)]
 enum Operation {
     Enrol(String, Vector),
+    EnrolWithId(u32, String, Vector),
     Remove(u32),
     Search(Vector),
 }
@@ -50,6 +51,8 @@ enum Operation {
 fn operation() -> impl Strategy<Value = Operation> {
     prop_oneof![
         4 => ("[a-z\u{e9}]{0,34}", vector()).prop_map(|(label, v)| Operation::Enrol(label, v)),
+        2 => (0u32..16, "[a-z\u{e9}]{0,34}", vector())
+            .prop_map(|(id, label, v)| Operation::EnrolWithId(id, label, v)),
         2 => (0u32..16).prop_map(Operation::Remove),
         2 => vector().prop_map(Operation::Search),
     ]
@@ -108,6 +111,23 @@ proptest! {
                         Ok(next_id - 1)
                     };
                     prop_assert_eq!(gallery.enrol(&label, &embedding), expected);
+                }
+                Operation::EnrolWithId(id, label, vector) => {
+                    let embedding = Embedding::from_slice(&vector).unwrap();
+                    let expected = if label.len() > MAX_LABEL {
+                        Err(GalleryError::Label)
+                    } else if id < first_enrolled {
+                        Err(GalleryError::ReadOnly)
+                    } else if items.contains_key(&id) {
+                        Err(GalleryError::DuplicateId)
+                    } else if items.len() == read_only.len() + CAPACITY {
+                        Err(GalleryError::Full)
+                    } else {
+                        items.insert(id, (label.clone(), vector));
+                        next_id = next_id.max(id + 1);
+                        Ok(())
+                    };
+                    prop_assert_eq!(gallery.enrol_with_id(id, &label, &embedding), expected);
                 }
                 Operation::Remove(id) => {
                     let expected = if id < first_enrolled {
@@ -171,4 +191,71 @@ fn other_dimensions_are_refused() {
     let refused = Err(GalleryError::Dimension { expected: 4, found: 3 });
     assert_eq!(gallery.enrol("three", &three), refused);
     assert!(gallery.search::<2>(&three).is_empty());
+}
+
+#[test]
+fn stored_items_are_loaded_in_any_order() {
+    let model_file = model_file(&network(), "", &parameters(&network(), 1));
+    let model = open(&model_file);
+    let file = gallery_file(model.fingerprint(), &[(0, [0.5; DIMENSION]), (1, [0.5; DIMENSION])]);
+    let file = GalleryFile::from_bytes(file.bytes()).unwrap();
+    let mut gallery: SmallGallery<'_> = Gallery::new(&model, Some(file)).unwrap();
+    let embedding = Embedding::from_slice(&[0.5; DIMENSION]).unwrap();
+
+    for (id, label) in [(9, "nine"), (4, "four"), (7, "seven"), (2, "two")] {
+        gallery.enrol_with_id(id, label, &embedding).unwrap();
+    }
+    let refused = gallery.enrol_with_id(7, "again", &embedding);
+    assert_eq!(refused, Err(GalleryError::DuplicateId));
+    assert_eq!(gallery.enrol_with_id(1, "below", &embedding), Err(GalleryError::ReadOnly));
+    assert_eq!(gallery.enrol("next", &embedding), Ok(10));
+    let items: Vec<(u32, &str)> = gallery.iter().map(|item| (item.id, item.label)).collect();
+    let expected = [
+        (0, "red"),
+        (1, "green"),
+        (2, "two"),
+        (4, "four"),
+        (7, "seven"),
+        (9, "nine"),
+        (10, "next"),
+    ];
+    assert_eq!(items, expected);
+
+    // A removed item's id is not given again, but may be brought back.
+    gallery.remove(10).unwrap();
+    assert_eq!(gallery.enrol("next", &embedding), Ok(11));
+    gallery.enrol_with_id(10, "back", &embedding).unwrap();
+    let full = gallery.enrol_with_id(12, "one more", &embedding);
+    assert_eq!(full, Err(GalleryError::Full));
+}
+
+#[test]
+fn a_gallery_is_opened_in_place() {
+    let model_file = model_file(&network(), "", &parameters(&network(), 1));
+    let model = open(&model_file);
+    let values = [0.5; DIMENSION];
+    let embedding = Embedding::from_slice(&values).unwrap();
+    let file = gallery_file(model.fingerprint(), &[(0, values)]);
+    let file = GalleryFile::from_bytes(file.bytes()).unwrap();
+    let other = gallery_file(!model.fingerprint(), &[(0, values)]);
+    let other = GalleryFile::from_bytes(other.bytes()).unwrap();
+
+    let mut gallery: SmallGallery<'_> = Gallery::empty();
+    assert!(gallery.is_empty());
+    assert!(gallery.search::<2>(&embedding).is_empty());
+    gallery.open(&model, Some(file)).unwrap();
+    assert_eq!(gallery.enrol("cup", &embedding), Ok(1));
+
+    assert!(gallery.open(&model, Some(other)).is_err());
+    assert_eq!((gallery.len(), gallery.label(1)), (2, Some("cup")));
+    gallery.open(&model, None).unwrap();
+    assert_eq!((gallery.len(), gallery.label(1)), (0, None));
+    assert_eq!(gallery.enrol("key", &embedding), Ok(0));
+
+    let mut wrong: Gallery<'_, 1, 5> = Gallery::empty();
+    let dimension = GalleryError::Dimension { expected: 5, found: DIMENSION };
+    assert_eq!(wrong.open(&model, None), Err(dimension));
+    let mut nothing: Gallery<'_, 1, 0> = Gallery::empty();
+    let point = Embedding::from_slice(&[]).unwrap();
+    assert_eq!(nothing.enrol("point", &point), Err(GalleryError::Full));
 }

@@ -91,6 +91,8 @@ pub enum GalleryError {
     ReadOnly,
     /// There is no item with this id.
     UnknownId,
+    /// There is already an item with this id.
+    DuplicateId,
 }
 
 impl fmt::Display for GalleryError {
@@ -109,6 +111,7 @@ impl fmt::Display for GalleryError {
             GalleryError::Ids => f.write_str("the gallery has used up its ids"),
             GalleryError::ReadOnly => f.write_str("the item lies in read-only memory"),
             GalleryError::UnknownId => f.write_str("there is no item with this id"),
+            GalleryError::DuplicateId => f.write_str("there is already an item with this id"),
         }
     }
 }

@@ -7,11 +7,12 @@
 use core::fmt::{self, Write};
 use core::hint::black_box;
 
-use lookalike::gallery::{self, GalleryContents};
+use embedded_storage::nor_flash::{ErrorType, NorFlash, NorFlashErrorKind, ReadNorFlash};
+use lookalike::gallery::{self, GalleryContents, SliceGallery, Slot};
 use lookalike::model::{self, ModelContents};
 use lookalike::{
-    Embedding, F32, FileKind, Gallery, GalleryFile, Match, Matches, Model, Network, Shape, TopK,
-    dot, normalize_pixel, squared_distance,
+    Embedding, F32, FileKind, Gallery, GalleryFile, Match, Matches, Model, Network, Prototypes,
+    Recognition, Shape, Store, TopK, dot, few_shot, normalize_pixel, squared_distance, store,
 };
 
 #[panic_handler]
@@ -62,6 +63,7 @@ fn main() -> ! {
     if let Some(model) = show(Model::<F32>::from_bytes(black_box(&[]))) {
         models(&model, buffer);
         galleries(&model, buffer);
+        slice_galleries(&model, buffer);
     }
     files(buffer);
     vectors(buffer);
@@ -114,16 +116,113 @@ fn galleries(model: &Model<'_, F32>, buffer: &mut [f32]) {
     };
     if let Some(embedding) = show(Embedding::normalize(buffer)) {
         black_box(show(gallery.enrol(black_box("cup"), &embedding)));
+        black_box(show(gallery.enrol_with_id(black_box(1), black_box("cup"), &embedding)));
         let matches: Matches<5> = gallery.search(&embedding);
         black_box((matches.as_slice(), matches.first(), matches == Matches::default()));
         for found in &matches {
             black_box(found);
         }
     }
+    black_box(show(gallery.open(model, black_box(Some(file)))));
     black_box(show(gallery.remove(black_box(1))));
     black_box((gallery.label(black_box(1)), gallery.len(), gallery.is_empty()));
     for item in gallery.iter() {
         black_box(item);
+    }
+    black_box(Gallery::<'_, 4, 64>::empty());
+}
+
+fn slice_galleries(model: &Model<'_, F32>, buffer: &mut [f32]) {
+    let (query, memory) = buffer.split_at_mut_checked(black_box(64)).unwrap_or_default();
+    let mut slots = [Slot::EMPTY; 4];
+    let Some(mut gallery) = show(SliceGallery::new(model, black_box(None), &mut slots, memory))
+    else {
+        return;
+    };
+    black_box((gallery.dimension(), gallery.capacity()));
+    let Some(embedding) = show(Embedding::from_slice(query)) else {
+        return;
+    };
+    black_box(show(gallery.enrol(black_box("cup"), &embedding)));
+    black_box(show(gallery.enrol_with_id(black_box(1), black_box("cup"), &embedding)));
+    black_box(show(gallery.remove(black_box(1))));
+    black_box((gallery.label(black_box(1)), gallery.len(), gallery.is_empty()));
+    let mut matches = [Match { id: 0, distance: 0.0 }; 3];
+    black_box(gallery.search(&embedding, &mut matches).as_slice());
+    few_shots(gallery.iter(), &embedding);
+    stores(model, &embedding);
+}
+
+fn few_shots<'g>(items: impl Iterator<Item = gallery::Item<'g>>, query: &Embedding<'_>) {
+    let mut prototypes = Prototypes::<3, 64>::default();
+    let items = items.inspect(|item| {
+        show(prototypes.add(item));
+    });
+    let nearest = few_shot::nearest_item(items, query);
+    black_box((Recognition::new(nearest, black_box(1.0)).known(), prototypes.nearest(query)));
+    black_box((prototypes.label(black_box(1)), prototypes.len(), prototypes.is_empty()));
+    prototypes.clear();
+    black_box(Prototypes::<3, 64>::new());
+}
+
+fn stores(model: &Model<'_, F32>, embedding: &Embedding<'_>) {
+    type DeviceStore = Store<Flash, 64>;
+    black_box(show(store::erase(&mut Flash, black_box(0..0))));
+    black_box(DeviceStore::capacity_of(black_box(1)));
+    let Some(mut store) = show(DeviceStore::open(Flash, black_box(0..0), model)) else {
+        return;
+    };
+    store.reserve_ids(black_box(1));
+    black_box((store.fingerprint(), store.capacity(), show(store.len()), show(store.is_empty())));
+    black_box(show(store.enrol(black_box("cup"), embedding)));
+    black_box(show(store.remove(black_box(1))));
+    black_box(show(store.label(black_box(1))));
+    black_box(show(store.for_each(|item| {
+        black_box(item);
+    })));
+    black_box(show(store.search::<5>(embedding)));
+    black_box(show(store.compact()));
+    black_box(show(store.export(|bytes| {
+        black_box(bytes);
+    })));
+    black_box(show(store.import(black_box(&[]), |from, to| {
+        black_box((from, to));
+    })));
+    store.close();
+}
+
+/// Flash of which the compiler knows nothing.
+struct Flash;
+
+impl ErrorType for Flash {
+    type Error = NorFlashErrorKind;
+}
+
+impl ReadNorFlash for Flash {
+    const READ_SIZE: usize = 1;
+
+    fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), NorFlashErrorKind> {
+        black_box((offset, bytes));
+        black_box(Ok(()))
+    }
+
+    fn capacity(&self) -> usize {
+        black_box(1)
+    }
+}
+
+impl NorFlash for Flash {
+    const WRITE_SIZE: usize = 4;
+    const ERASE_SIZE: usize = 4096;
+
+    fn erase(&mut self, from: u32, to: u32) -> Result<(), NorFlashErrorKind> {
+        black_box((from, to));
+        black_box(Ok(()))
+    }
+
+    fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), NorFlashErrorKind> {
+        black_box((offset, bytes));
+        black_box(Ok(()))
     }
 }
 

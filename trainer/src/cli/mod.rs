@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use lookalike_trainer::train::TrainError;
 
+mod bench;
 mod calibrate;
 mod console;
 mod demo;
@@ -42,6 +43,7 @@ enum Command {
     Import(weights::Import),
     Export(weights::Export),
     Inspect(inspect::Inspect),
+    Bench(bench::Bench),
 }
 
 /// The options contradict each other or the files: exit code 2.
@@ -64,6 +66,7 @@ pub fn run() -> ExitCode {
         Command::Import(command) => command.run(),
         Command::Export(command) => command.run(),
         Command::Inspect(command) => command.run(),
+        Command::Bench(command) => command.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,6 +5,7 @@ use lookalike::{Network, Shape};
 use pulp::Simd;
 
 use super::lanes::{LANES, accumulate, add, for_each_column, load, store};
+use super::patches::Patches;
 
 /// Pixels that a kernel takes at once.
 const PIXELS: usize = 8;
@@ -13,38 +14,16 @@ const PIXELS: usize = 8;
 #[derive(Clone, Debug)]
 pub(super) struct ConvAvg {
     network: Network,
-    /// The layer's input and the convolution's output, channels padded.
-    input: Shape,
+    /// The convolution's output, channels padded.
     output: Shape,
-    /// Where the patch of each output pixel starts in the chunk's input.
-    patches: Vec<usize>,
+    patches: Patches,
 }
 
 impl ConvAvg {
     /// `input` and `output` have padded channels.
     pub fn new(network: &Network, input: Shape, output: Shape, images: usize) -> ConvAvg {
-        let patches = (0..images)
-            .flat_map(|image| {
-                (0..output.height).flat_map(move |y| {
-                    (0..output.width)
-                        .map(move |x| image * input.len() + (y * input.width + x) * input.channels)
-                })
-            })
-            .collect();
-        ConvAvg { network: *network, input, output, patches }
-    }
-
-    fn pixels(&self) -> usize {
-        self.output.height * self.output.width
-    }
-
-    fn row(&self) -> usize {
-        self.input.width * self.input.channels
-    }
-
-    /// Values of one kernel row: three pixels, contiguous in the input.
-    fn run(&self) -> usize {
-        3 * self.input.channels
+        let patches = Patches::new(input, (output.height, output.width), 1, images);
+        ConvAvg { network: *network, output, patches }
     }
 
     /// `activation = max(0, weights * input + bias)`, then the mean over each
@@ -59,7 +38,7 @@ impl ConvAvg {
         features: &mut [f32],
     ) {
         let images = features.len() / self.network.embedding_len();
-        let patches = &self.patches[..images * self.pixels()];
+        let patches = self.patches.of(images);
         let (blocks, last) = patches.as_chunks::<PIXELS>();
         for_each_column!(simd, self.output.channels, |column, V| {
             for (i, block) in blocks.iter().enumerate() {
@@ -92,10 +71,10 @@ impl ConvAvg {
         activation: &mut [f32],
     ) {
         let outputs = self.output.channels;
-        let run = self.run();
+        let run = self.patches.run();
         let mut sums = [load::<S, V>(simd, bias, column); P];
         for ky in 0..3 {
-            let inputs = patches.map(|patch| &input[patch + ky * self.row()..][..run]);
+            let inputs = patches.map(|patch| &input[patch + ky * self.patches.row()..][..run]);
             sums = accumulate(simd, sums, inputs, &weights[ky * run * outputs..], outputs, column);
         }
         let zero = simd.splat_f32s(0.0);
@@ -173,13 +152,13 @@ impl ConvAvg {
             }
         }
 
-        let patches = &self.patches[..images * self.pixels()];
+        let patches = self.patches.of(images);
         for_each_column!(simd, self.output.channels, |column, V| {
             for ky in 0..3 {
                 // A run is a multiple of three times LANES, so of PIXELS too.
-                for k in (0..self.run()).step_by(PIXELS) {
-                    let input = &input[ky * self.row() + k..];
-                    let at = (ky * self.run() + k) * self.output.channels + column;
+                for k in (0..self.patches.run()).step_by(PIXELS) {
+                    let input = &input[ky * self.patches.row() + k..];
+                    let at = (ky * self.patches.run() + k) * self.output.channels + column;
                     self.dweights_block::<S, V>(
                         simd,
                         input,
@@ -191,9 +170,9 @@ impl ConvAvg {
             }
         });
 
-        dinput[..images * self.input.len()].fill(0.0);
+        dinput[..images * self.patches.input.len()].fill(0.0);
         let (blocks, last) = patches.as_chunks::<PIXELS>();
-        for_each_column!(simd, self.input.channels, |column, V| {
+        for_each_column!(simd, self.patches.input.channels, |column, V| {
             for (i, block) in blocks.iter().enumerate() {
                 let d = &dactivation[i * PIXELS * self.output.channels..];
                 self.dinput_block::<S, PIXELS, V>(simd, d, weights, block, column, dinput);
@@ -272,7 +251,7 @@ impl ConvAvg {
         column: usize,
         dinput: &mut [f32],
     ) {
-        let (inputs, outputs) = (self.input.channels, self.output.channels);
+        let (inputs, outputs) = (self.patches.input.channels, self.output.channels);
         let channels = self.network.widths()[2];
         for tap in 0..9 {
             let mut d: [&[f32]; P] = [&[]; P];
@@ -282,7 +261,7 @@ impl ConvAvg {
             let zero = [[simd.splat_f32s(0.0); V]; P];
             let weights = &weights[tap * outputs * inputs..];
             let sums = accumulate(simd, zero, d, weights, inputs, column);
-            let offset = tap / 3 * self.row() + tap % 3 * inputs + column;
+            let offset = tap / 3 * self.patches.row() + tap % 3 * inputs + column;
             for p in 0..P {
                 add(simd, dinput, patches[p] + offset, &sums[p]);
             }

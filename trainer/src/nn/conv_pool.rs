@@ -10,17 +10,14 @@ use lookalike::Shape;
 use pulp::Simd;
 
 use super::lanes::{accumulate, add, for_each_column, load, store};
+use super::patches::Patches;
 
 /// The geometry of one layer over a chunk of images.
 #[derive(Clone, Debug)]
 pub(super) struct ConvPool {
-    /// The layer's input; channels as stored.
-    input: Shape,
     /// Stored output channels.
     outputs: usize,
-    /// Where each pooling window starts in the chunk's input.
-    windows: Vec<usize>,
-    windows_per_image: usize,
+    windows: Patches,
 }
 
 /// One value's way back: where its 3x3 patch starts in the input, and its gradient.
@@ -33,31 +30,13 @@ pub(super) struct Routed {
 impl ConvPool {
     /// `input` and `pooled` have channels as stored (padded, but for an image).
     pub fn new(input: Shape, pooled: Shape, images: usize) -> ConvPool {
-        let windows = (0..images)
-            .flat_map(|image| {
-                (0..pooled.height).flat_map(move |y| {
-                    (0..pooled.width).map(move |x| {
-                        image * input.len() + (2 * y * input.width + 2 * x) * input.channels
-                    })
-                })
-            })
-            .collect();
-        let windows_per_image = pooled.height * pooled.width;
-        ConvPool { input, outputs: pooled.channels, windows, windows_per_image }
-    }
-
-    fn row(&self) -> usize {
-        self.input.width * self.input.channels
-    }
-
-    /// Values of one kernel row: three pixels, contiguous in the input.
-    fn run(&self) -> usize {
-        3 * self.input.channels
+        let windows = Patches::new(input, (pooled.height, pooled.width), 2, images);
+        ConvPool { outputs: pooled.channels, windows }
     }
 
     /// Offsets of the window's four patches from the window's start.
     fn patches(&self) -> [usize; 4] {
-        let (row, pixel) = (self.row(), self.input.channels);
+        let (row, pixel) = (self.windows.row(), self.windows.input.channels);
         [0, pixel, row, row + pixel]
     }
 
@@ -73,7 +52,7 @@ impl ConvPool {
         argmax: &mut [u32],
         images: usize,
     ) {
-        let windows = &self.windows[..images * self.windows_per_image];
+        let windows = self.windows.of(images);
         let (pairs, last) = windows.as_chunks::<2>();
         for_each_column!(simd, self.outputs, |column, V| {
             for (i, pair) in pairs.iter().enumerate() {
@@ -113,7 +92,7 @@ impl ConvPool {
         column: usize,
         (pooled, argmax, at): (&mut [f32], &mut [u32], usize),
     ) {
-        let (row, run, patches) = (self.row(), self.run(), self.patches());
+        let (row, run, patches) = (self.windows.row(), self.windows.run(), self.patches());
         let bias = load::<S, V>(simd, bias, column);
         let mut sums = [bias; P];
         for ky in 0..3 {
@@ -163,7 +142,7 @@ impl ConvPool {
         images: usize,
     ) {
         for_each_column!(simd, self.outputs, |column, V| {
-            for channel in 0..self.input.channels {
+            for channel in 0..self.windows.input.channels {
                 self.backward_channel::<S, V>(
                     simd,
                     &input[channel..],
@@ -190,7 +169,7 @@ impl ConvPool {
         let zero = simd.splat_f32s(0.0);
         let mut dw = [[zero; V]; 9];
         let mut db = [zero; V];
-        let windows = &self.windows[..images * self.windows_per_image];
+        let windows = self.windows.of(images);
         for (w, &window) in windows.iter().enumerate() {
             let at = w * self.outputs + column;
             let values = load::<S, V>(simd, pooled, at);
@@ -204,7 +183,8 @@ impl ConvPool {
             let mut patch = [0.0; 16];
             for y in 0..4 {
                 for x in 0..4 {
-                    patch[4 * y + x] = input[window + y * self.row() + x * self.input.channels];
+                    patch[4 * y + x] =
+                        input[window + y * self.windows.row() + x * self.windows.input.channels];
                 }
             }
             for q in 0..4 {
@@ -222,7 +202,7 @@ impl ConvPool {
             }
         }
         for tap in 0..9 {
-            let at = tap * self.input.channels * self.outputs + column;
+            let at = tap * self.windows.input.channels * self.outputs + column;
             add(simd, dweights, at, &dw[tap]);
         }
         if channel == 0 {
@@ -246,11 +226,11 @@ impl ConvPool {
         routed: &mut Vec<Routed>,
         images: usize,
     ) {
-        let kernel = 3 * self.run();
-        let pooled_len = self.windows_per_image * self.outputs;
-        routed.resize(self.windows_per_image, Routed::default());
+        let kernel = 3 * self.windows.run();
+        let pooled_len = self.windows.per_image() * self.outputs;
+        routed.resize(self.windows.per_image(), Routed::default());
         for image in 0..images {
-            let slice = image * self.input.len()..(image + 1) * self.input.len();
+            let slice = image * self.windows.input.len()..(image + 1) * self.windows.input.len();
             let (input, dinput) = (&input[slice.clone()], &mut dinput[slice]);
             dinput.fill(0.0);
             let of_image = image * pooled_len..(image + 1) * pooled_len;
@@ -292,7 +272,7 @@ impl ConvPool {
         let positions = argmax[channel..].iter().step_by(self.outputs);
         let gradients = dpooled[channel..].iter().step_by(self.outputs);
         for (((&value, &position), &gradient), &window) in
-            values.zip(positions).zip(gradients).zip(&self.windows)
+            values.zip(positions).zip(gradients).zip(self.windows.of(1))
         {
             // Written always, counted when active: no branch to mispredict.
             routed[count] = Routed { patch: window + patches[position as usize & 3], gradient };
@@ -316,11 +296,11 @@ impl ConvPool {
         // multiple; six at a time need 32 registers.
         let lanes = S::F32_LANES;
         let mut from = 0;
-        while S::REGISTER_COUNT >= 32 && from + 6 * lanes <= self.run() {
+        while S::REGISTER_COUNT >= 32 && from + 6 * lanes <= self.windows.run() {
             self.scatter_part::<S, 6>(simd, (input, dinput), weights, dweights, routed, from);
             from += 6 * lanes;
         }
-        while from < self.run() {
+        while from < self.windows.run() {
             self.scatter_part::<S, 3>(simd, (input, dinput), weights, dweights, routed, from);
             from += 3 * lanes;
         }
@@ -337,7 +317,7 @@ impl ConvPool {
         routed: &[Routed],
         from: usize,
     ) {
-        let (row, run) = (self.row(), self.run());
+        let (row, run) = (self.windows.row(), self.windows.run());
         let mut dw = [[simd.splat_f32s(0.0); V]; 3];
         for r in routed {
             let gradient = simd.splat_f32s(r.gradient);

@@ -20,6 +20,7 @@ mod linear;
 mod normalize;
 mod packed;
 mod parameters;
+mod patches;
 
 pub use convnet::{Activation, CHUNK, ConvNet, State};
 pub use embed::{classify, embed, fill_input};

@@ -1,0 +1,546 @@
+//! The interface as C calls it: use, and misuse, which gives a status each.
+
+use std::ffi::{CStr, CString, c_char, c_void};
+use std::mem::MaybeUninit;
+use std::ptr;
+
+use lookalike_c::*;
+use proptest::prelude::*;
+
+static MODEL: &[u8] = lookalike::include_model!("../example/assets/digits.model");
+static GALLERY: &[u8] = lookalike::include_gallery!("../example/assets/digits.gallery");
+static IMAGES: &[u8] = include_bytes!("../example/assets/digits.images");
+
+const IMAGE: usize = 28 * 28;
+const DIMENSION: usize = 64;
+const FILE_ITEMS: u32 = 50;
+
+/// Calls a function of the interface with pointers to live memory, or with
+/// ones that it must refuse.
+macro_rules! call {
+    ($function:ident($($argument:expr),* $(,)?)) => {
+        // SAFETY: each pointer is null, misaligned, or points to memory of the
+        // length given that nothing else uses during the call.
+        unsafe { $function($($argument),*) }
+    };
+}
+
+/// A handle's memory as C declares it on the stack, with what was there before.
+fn handle<T>() -> Box<T> {
+    let mut memory = Box::new(MaybeUninit::<T>::uninit());
+    // SAFETY: handles are arrays of numbers, which any bits suit.
+    unsafe {
+        memory.as_mut_ptr().cast::<u8>().write_bytes(0xA5, size_of::<T>());
+        memory.assume_init()
+    }
+}
+
+fn address(bytes: &[u8]) -> *const c_void {
+    bytes.as_ptr().cast()
+}
+
+fn open_model() -> Box<Model> {
+    let mut model = handle();
+    let status = call!(lookalike_model_open(&mut *model, address(MODEL), MODEL.len()));
+    assert_eq!(status, Status::Ok);
+    model
+}
+
+/// A workspace that suffices, at an aligned address.
+fn workspace(model: &Model) -> Vec<u32> {
+    vec![0xFFFF_FFFF; dimensions(model).workspace_bytes / 4]
+}
+
+fn dimensions(model: &Model) -> Dimensions {
+    let mut out = MaybeUninit::uninit();
+    assert_eq!(call!(lookalike_model_dimensions(model, out.as_mut_ptr())), Status::Ok);
+    // SAFETY: the call has written it.
+    unsafe { out.assume_init() }
+}
+
+/// The embedding of one of the images.
+fn embedding(model: &Model, image: usize) -> Vec<f32> {
+    let mut workspace = workspace(model);
+    let image = &IMAGES[image * IMAGE..][..IMAGE];
+    let mut out = ptr::null();
+    let status = call!(lookalike_model_embed(
+        model,
+        image.as_ptr(),
+        IMAGE,
+        workspace.as_mut_ptr().cast(),
+        4 * workspace.len(),
+        &mut out
+    ));
+    assert_eq!(status, Status::Ok);
+    assert_eq!(out, workspace.as_ptr().cast());
+    workspace[..DIMENSION].iter().map(|bits| f32::from_bits(*bits)).collect()
+}
+
+/// An open gallery, with the memory that it uses.
+struct Opened {
+    gallery: Box<Gallery>,
+    memory: Vec<u32>,
+}
+
+fn open_gallery(model: &Model, file: &[u8], capacity: usize) -> Opened {
+    let mut gallery = handle();
+    let mut memory = vec![0xFFFF_FFFF; capacity * (SLOT_WORDS + DIMENSION)];
+    let status = call!(lookalike_gallery_open(
+        &mut *gallery,
+        model,
+        if file.is_empty() { ptr::null() } else { address(file) },
+        file.len(),
+        if capacity == 0 { ptr::null_mut() } else { memory.as_mut_ptr() },
+        4 * memory.len()
+    ));
+    assert_eq!(status, Status::Ok);
+    Opened { gallery, memory }
+}
+
+impl Opened {
+    fn enrol(&mut self, label: &CStr, embedding: &[f32]) -> Result<u32, Status> {
+        let mut id = u32::MAX;
+        let (values, len) = (embedding.as_ptr(), embedding.len());
+        match call!(lookalike_gallery_enrol(
+            &mut *self.gallery,
+            label.as_ptr(),
+            values,
+            len,
+            &mut id
+        )) {
+            Status::Ok => Ok(id),
+            status => {
+                assert_eq!(id, u32::MAX, "an error leaves outputs as they were");
+                Err(status)
+            }
+        }
+    }
+
+    fn remove(&mut self, id: u32) -> Status {
+        call!(lookalike_gallery_remove(&mut *self.gallery, id))
+    }
+
+    fn label(&self, id: u32) -> Result<String, Status> {
+        let mut buffer = [0x7F as c_char; LABEL_BYTES];
+        let (start, len) = (buffer.as_mut_ptr(), buffer.len());
+        match call!(lookalike_gallery_label(&*self.gallery, id, start, len)) {
+            Status::Ok => {
+                // SAFETY: the call has written a C string.
+                let label = unsafe { CStr::from_ptr(buffer.as_ptr()) };
+                Ok(label.to_str().unwrap().into())
+            }
+            status => Err(status),
+        }
+    }
+
+    fn search(&self, query: &[f32], k: usize) -> Result<Vec<Match>, Status> {
+        let mut matches = vec![Match::default(); k];
+        let mut found = usize::MAX;
+        let status = call!(lookalike_gallery_search(
+            &*self.gallery,
+            query.as_ptr(),
+            query.len(),
+            matches.as_mut_ptr(),
+            k,
+            &mut found
+        ));
+        if status != Status::Ok {
+            return Err(status);
+        }
+        matches.truncate(found);
+        Ok(matches)
+    }
+
+    fn len(&self) -> usize {
+        let mut len = usize::MAX;
+        assert_eq!(call!(lookalike_gallery_len(&*self.gallery, &mut len)), Status::Ok);
+        len
+    }
+
+    fn capacity(&self) -> usize {
+        let mut capacity = usize::MAX;
+        let status = call!(lookalike_gallery_capacity(&*self.gallery, &mut capacity));
+        assert_eq!(status, Status::Ok);
+        capacity
+    }
+}
+
+#[test]
+fn dimensions_are_those_of_the_library() {
+    let library = lookalike::Model::<lookalike::F32>::from_bytes(MODEL).unwrap();
+    let expected = Dimensions {
+        channels: 1,
+        height: 28,
+        width: 28,
+        image_bytes: IMAGE,
+        workspace_bytes: 4 * library.workspace_len(),
+        embedding_len: DIMENSION,
+        fingerprint: library.fingerprint(),
+    };
+    assert_eq!(dimensions(&open_model()), expected);
+}
+
+#[test]
+fn model_tests_itself_and_gives_its_threshold() {
+    let library = lookalike::Model::<lookalike::F32>::from_bytes(MODEL).unwrap();
+    let model = open_model();
+    let mut workspace = workspace(&model);
+    let (start, bytes) = (workspace.as_mut_ptr().cast(), 4 * workspace.len());
+    assert_eq!(call!(lookalike_model_self_test(&*model, start, bytes)), Status::Ok);
+    let status = call!(lookalike_model_self_test(&*model, start, bytes - 4));
+    assert_eq!(status, Status::Workspace);
+
+    let expected = library.acceptance().expect("the model is calibrated");
+    let nowhere = Acceptance { threshold: -1.0, false_accept_rate: -1.0, rule: Rule::NearestItem };
+    let mut found = nowhere;
+    assert_eq!(call!(lookalike_model_acceptance(&*model, &mut found)), Status::Ok);
+    assert_eq!(found.threshold, expected.threshold);
+    assert_eq!(found.false_accept_rate, expected.false_accept_rate);
+    assert_eq!(found.rule as i32, expected.rule as i32);
+
+    // The same network without what is optional in a file.
+    let mut parameters = vec![0.0; library.network().parameters()];
+    library.copy_parameters(&mut parameters).unwrap();
+    let bare = lookalike::model::ModelContents::new(*library.network(), &parameters);
+    let mut words = vec![0u64; MODEL.len() / 8 + 1];
+    let len = {
+        // SAFETY: the bytes of the words.
+        let bytes = unsafe {
+            std::slice::from_raw_parts_mut(words.as_mut_ptr().cast::<u8>(), 8 * words.len())
+        };
+        lookalike::model::write(&bare, bytes).unwrap()
+    };
+    let mut model = handle();
+    let status = call!(lookalike_model_open(&mut *model, words.as_ptr().cast(), len));
+    assert_eq!(status, Status::Ok);
+    let status = call!(lookalike_model_self_test(&*model, start, bytes));
+    assert_eq!(status, Status::NoSelfTest);
+    let mut untouched = nowhere;
+    let status = call!(lookalike_model_acceptance(&*model, &mut untouched));
+    assert_eq!((status, untouched), (Status::NoAcceptance, nowhere));
+}
+
+#[test]
+fn enrolled_items_come_and_go() {
+    let model = open_model();
+    let (zero, one) = (embedding(&model, 3), embedding(&model, 2));
+    let mut opened = open_gallery(&model, GALLERY, 2);
+    assert_eq!((opened.len(), opened.capacity()), (50, 2));
+
+    assert_eq!(opened.enrol(c"zero", &zero), Ok(FILE_ITEMS));
+    let longest = "ä".repeat(16);
+    let label = CString::new(longest.clone()).unwrap();
+    assert_eq!(opened.enrol(&label, &one), Ok(FILE_ITEMS + 1));
+    assert_eq!(opened.enrol(c"", &one), Err(Status::Full));
+    assert_eq!(opened.len(), 52);
+    assert_eq!(opened.label(FILE_ITEMS).as_deref(), Ok("zero"));
+    assert_eq!(opened.label(FILE_ITEMS + 1).as_deref(), Ok(longest.as_str()));
+    assert_eq!(opened.search(&one, 1).unwrap()[0].id, FILE_ITEMS + 1);
+
+    assert_eq!(opened.remove(FILE_ITEMS), Status::Ok);
+    assert_eq!(opened.remove(FILE_ITEMS), Status::UnknownId);
+    assert_eq!(opened.label(FILE_ITEMS), Err(Status::UnknownId));
+    assert_eq!(opened.label(FILE_ITEMS + 1).as_deref(), Ok(longest.as_str()));
+    assert_eq!(opened.search(&one, 1).unwrap()[0].id, FILE_ITEMS + 1);
+    assert_eq!(opened.enrol(c"zero again", &zero), Ok(FILE_ITEMS + 2));
+    assert_eq!(opened.search(&zero, 60).unwrap().len(), 52);
+    assert_eq!(opened.search(&zero, 0), Ok(vec![]));
+}
+
+#[test]
+fn gallery_without_file_and_gallery_that_cannot_grow() {
+    let model = open_model();
+    let query = embedding(&model, 0);
+    let mut empty = open_gallery(&model, &[], 1);
+    assert_eq!(empty.len(), 0);
+    assert_eq!(empty.search(&query, 3), Ok(vec![]));
+    assert_eq!(empty.enrol(c"first", &query), Ok(0));
+    assert_eq!(empty.search(&query, 3).unwrap().len(), 1);
+
+    let mut fixed = open_gallery(&model, GALLERY, 0);
+    assert_eq!((fixed.len(), fixed.capacity()), (50, 0));
+    assert_eq!(fixed.enrol(c"more", &query), Err(Status::Full));
+}
+
+#[test]
+fn null_pointers_are_refused() {
+    let model = open_model();
+    let query = embedding(&model, 0);
+    let mut opened = open_gallery(&model, GALLERY, 1);
+    let gallery = &mut *opened.gallery;
+    let mut workspace = workspace(&model);
+    let (work, work_bytes) = (workspace.as_mut_ptr().cast(), 4 * workspace.len());
+    let mut dimensions = MaybeUninit::uninit();
+    let mut acceptance = MaybeUninit::uninit();
+    let (mut out, mut len, mut id) = (ptr::null(), 0, 0);
+    let mut label = [0 as c_char; LABEL_BYTES];
+    let mut matches = [Match::default(); 2];
+    let (file, values, image) = (address(MODEL), query.as_ptr(), IMAGES.as_ptr());
+    let (null, null_mut) = (ptr::null(), ptr::null_mut());
+    let mut other = handle::<Model>();
+    let mut closed = handle::<Gallery>();
+    let statuses = [
+        call!(lookalike_model_open(ptr::null_mut(), file, MODEL.len())),
+        call!(lookalike_model_open(&mut *other, null, MODEL.len())),
+        call!(lookalike_model_open(&mut *other, null, 0)),
+        call!(lookalike_model_dimensions(ptr::null(), dimensions.as_mut_ptr())),
+        call!(lookalike_model_dimensions(&*model, ptr::null_mut())),
+        call!(lookalike_model_acceptance(ptr::null(), acceptance.as_mut_ptr())),
+        call!(lookalike_model_acceptance(&*model, ptr::null_mut())),
+        call!(lookalike_model_self_test(ptr::null(), work, work_bytes)),
+        call!(lookalike_model_self_test(&*model, null_mut, work_bytes)),
+        call!(lookalike_model_embed(ptr::null(), image, IMAGE, work, work_bytes, &mut out)),
+        call!(lookalike_model_embed(&*model, ptr::null(), IMAGE, work, work_bytes, &mut out)),
+        call!(lookalike_model_embed(&*model, image, IMAGE, null_mut, work_bytes, &mut out)),
+        call!(lookalike_model_embed(&*model, image, IMAGE, work, work_bytes, ptr::null_mut())),
+        call!(lookalike_gallery_open(ptr::null_mut(), &*model, null, 0, ptr::null_mut(), 0)),
+        call!(lookalike_gallery_open(&mut *closed, ptr::null(), null, 0, ptr::null_mut(), 0)),
+        call!(lookalike_gallery_open(&mut *closed, &*model, null, 9, ptr::null_mut(), 0)),
+        call!(lookalike_gallery_open(&mut *closed, &*model, null, 0, ptr::null_mut(), 8)),
+        call!(lookalike_gallery_len(ptr::null(), &mut len)),
+        call!(lookalike_gallery_len(gallery, ptr::null_mut())),
+        call!(lookalike_gallery_capacity(ptr::null(), &mut len)),
+        call!(lookalike_gallery_capacity(gallery, ptr::null_mut())),
+        call!(lookalike_gallery_enrol(ptr::null_mut(), c"".as_ptr(), values, 64, &mut id)),
+        call!(lookalike_gallery_enrol(gallery, ptr::null(), values, 64, &mut id)),
+        call!(lookalike_gallery_enrol(gallery, c"".as_ptr(), ptr::null(), 64, &mut id)),
+        call!(lookalike_gallery_enrol(gallery, c"".as_ptr(), values, 64, ptr::null_mut())),
+        call!(lookalike_gallery_remove(ptr::null_mut(), 0)),
+        call!(lookalike_gallery_label(ptr::null(), 0, label.as_mut_ptr(), label.len())),
+        call!(lookalike_gallery_label(gallery, 0, ptr::null_mut(), label.len())),
+        call!(lookalike_gallery_search(ptr::null(), values, 64, &mut matches[0], 2, &mut len)),
+        call!(lookalike_gallery_search(gallery, ptr::null(), 64, &mut matches[0], 2, &mut len)),
+        call!(lookalike_gallery_search(gallery, values, 64, ptr::null_mut(), 2, &mut len)),
+        call!(lookalike_gallery_search(gallery, values, 64, &mut matches[0], 2, ptr::null_mut())),
+    ];
+    for (i, status) in statuses.into_iter().enumerate() {
+        assert_eq!(status, Status::Null, "call {i}");
+    }
+    assert_eq!((len, id, opened.len()), (0, 0, 50));
+}
+
+#[test]
+fn misaligned_pointers_are_refused() {
+    let model = open_model();
+    let query = embedding(&model, 0);
+    let opened = open_gallery(&model, GALLERY, 1);
+    let mut shifted = vec![0u8; MODEL.len() + 8];
+    let odd = 4 - shifted.as_ptr().addr() % 4 + 1;
+    shifted[odd..][..MODEL.len()].copy_from_slice(MODEL);
+    let mut other = handle::<Model>();
+    let moved = shifted[odd..].as_ptr().cast();
+    let status = call!(lookalike_model_open(&mut *other, moved, MODEL.len()));
+    assert_eq!(status, Status::Misaligned);
+    let status = call!(lookalike_model_open(
+        (&raw mut *other).wrapping_byte_add(1),
+        address(MODEL),
+        MODEL.len()
+    ));
+    assert_eq!(status, Status::Misaligned);
+
+    let mut workspace = workspace(&model);
+    let mut out = ptr::null();
+    let status = call!(lookalike_model_embed(
+        &*model,
+        IMAGES.as_ptr(),
+        IMAGE,
+        workspace.as_mut_ptr().wrapping_byte_add(2).cast(),
+        4 * workspace.len() - 4,
+        &mut out
+    ));
+    assert_eq!(status, Status::Misaligned);
+    let mut len = 0;
+    let mut matches = [Match::default(); 3];
+    let status = call!(lookalike_gallery_search(
+        &*opened.gallery,
+        query.as_ptr(),
+        64,
+        matches.as_mut_ptr().wrapping_byte_add(1),
+        2,
+        &mut len
+    ));
+    assert_eq!(status, Status::Misaligned);
+    let status = call!(lookalike_gallery_search(
+        &*opened.gallery,
+        query.as_ptr().wrapping_byte_add(1),
+        63,
+        matches.as_mut_ptr(),
+        2,
+        &mut len
+    ));
+    assert_eq!(status, Status::Misaligned);
+}
+
+#[test]
+fn wrong_lengths_are_refused() {
+    let model = open_model();
+    let query = embedding(&model, 0);
+    let mut opened = open_gallery(&model, GALLERY, 1);
+    let mut workspace = workspace(&model);
+    let (work, bytes) = (workspace.as_mut_ptr().cast(), 4 * workspace.len());
+    let image = IMAGES.as_ptr();
+    let mut out = ptr::null();
+    for (image_bytes, work_bytes, expected) in [
+        (IMAGE - 1, bytes, Status::Image),
+        (IMAGE + 1, bytes, Status::Image),
+        (0, bytes, Status::Image),
+        (IMAGE, bytes - 1, Status::Workspace),
+        (IMAGE, 0, Status::Workspace),
+        (usize::MAX, bytes, Status::Length),
+        (IMAGE, usize::MAX, Status::Length),
+    ] {
+        let status =
+            call!(lookalike_model_embed(&*model, image, image_bytes, work, work_bytes, &mut out));
+        assert_eq!((status, out), (expected, ptr::null()), "{image_bytes} {work_bytes}");
+    }
+
+    assert_eq!(opened.search(&query[1..], 3), Err(Status::Dimension));
+    assert_eq!(opened.search(&[], 3), Err(Status::Dimension));
+    assert_eq!(opened.enrol(c"short", &query[1..]), Err(Status::Dimension));
+    let too_long = CString::new([b'x'; 33]).unwrap();
+    assert_eq!(opened.enrol(&too_long, &query), Err(Status::Label));
+    assert_eq!(opened.enrol(c"\xFF", &query), Err(Status::Label));
+    let mut label = [0 as c_char; 2];
+    for (len, expected) in [(0, Status::Buffer), (1, Status::Buffer), (2, Status::Ok)] {
+        let status = call!(lookalike_gallery_label(&*opened.gallery, 0, label.as_mut_ptr(), len));
+        assert_eq!(status, expected, "the file's labels have one byte, the buffer {len}");
+    }
+    assert_eq!(opened.len(), 50);
+}
+
+#[test]
+fn embeddings_of_no_model_are_refused() {
+    let model = open_model();
+    let mut opened = open_gallery(&model, &[], 1);
+    for (value, expected) in [
+        (f32::NAN, Status::NotFinite),
+        (f32::INFINITY, Status::NotFinite),
+        (1.0, Status::NotNormalized),
+    ] {
+        let values = [value; DIMENSION];
+        assert_eq!(opened.enrol(c"", &values), Err(expected));
+        assert_eq!(opened.search(&values, 1), Err(expected));
+    }
+}
+
+#[test]
+fn unknown_and_read_only_items_are_told() {
+    let model = open_model();
+    let mut opened = open_gallery(&model, GALLERY, 1);
+    for id in [FILE_ITEMS, 1000, u32::MAX] {
+        assert_eq!(opened.remove(id), Status::UnknownId);
+        assert_eq!(opened.label(id), Err(Status::UnknownId));
+    }
+    assert_eq!(opened.remove(0), Status::ReadOnly);
+    assert_eq!(opened.remove(FILE_ITEMS - 1), Status::ReadOnly);
+    assert_eq!(opened.len(), 50);
+}
+
+#[test]
+fn overlapping_memory_is_refused() {
+    let model = open_model();
+    let query = embedding(&model, 0);
+    let mut workspace = workspace(&model);
+    let bytes = 4 * workspace.len();
+    let start = workspace.as_mut_ptr();
+    let mut out = ptr::null();
+    let status =
+        call!(lookalike_model_embed(&*model, start.cast(), IMAGE, start.cast(), bytes, &mut out));
+    assert_eq!(status, Status::Overlap);
+
+    let mut opened = open_gallery(&model, GALLERY, 2);
+    opened.enrol(c"first", &query).unwrap();
+    let inside = opened.memory.as_mut_ptr().wrapping_add(2 * SLOT_WORDS);
+    let (mut len, mut id) = (0, 0);
+    let gallery = &mut *opened.gallery;
+    let values = inside.cast::<f32>();
+    let status = call!(lookalike_gallery_enrol(gallery, c"".as_ptr(), values, DIMENSION, &mut id));
+    assert_eq!(status, Status::Overlap);
+    let matches = inside.cast::<Match>();
+    let status =
+        call!(lookalike_gallery_search(gallery, query.as_ptr(), DIMENSION, matches, 1, &mut len));
+    assert_eq!(status, Status::Overlap);
+    let status = call!(lookalike_gallery_label(gallery, 0, inside.cast(), LABEL_BYTES));
+    assert_eq!(status, Status::Overlap);
+    assert_eq!(opened.len(), 51);
+}
+
+#[test]
+fn handles_that_are_not_open_are_refused() {
+    let model = open_model();
+    let opened = open_gallery(&model, GALLERY, 1);
+    let mut out = MaybeUninit::uninit();
+    let mut len = 0;
+
+    let garbage = handle::<Model>();
+    assert_eq!(call!(lookalike_model_dimensions(&*garbage, out.as_mut_ptr())), Status::Handle);
+    let garbage = handle::<Gallery>();
+    assert_eq!(call!(lookalike_gallery_len(&*garbage, &mut len)), Status::Handle);
+
+    // SAFETY: handles are arrays of numbers.
+    let copy = Box::new(unsafe { ptr::read(&*model) });
+    assert_eq!(call!(lookalike_model_dimensions(&*copy, out.as_mut_ptr())), Status::Handle);
+    // SAFETY: as above.
+    let copy = Box::new(unsafe { ptr::read(&*opened.gallery) });
+    assert_eq!(call!(lookalike_gallery_len(&*copy, &mut len)), Status::Handle);
+    // One kind of handle for the other.
+    let wrong = (&raw const *opened.gallery).cast::<Model>();
+    assert_eq!(call!(lookalike_model_dimensions(wrong, out.as_mut_ptr())), Status::Handle);
+
+    // A failure to open closes what was open.
+    let mut reopened = open_model();
+    let status = call!(lookalike_model_open(&mut *reopened, address(MODEL), MODEL.len() - 1));
+    assert_eq!(status, Status::Truncated);
+    assert_eq!(call!(lookalike_model_dimensions(&*reopened, out.as_mut_ptr())), Status::Handle);
+}
+
+#[test]
+fn files_of_another_kind_or_model_are_refused() {
+    let model = open_model();
+    let mut other = handle::<Model>();
+    let status = call!(lookalike_model_open(&mut *other, address(GALLERY), GALLERY.len()));
+    assert_eq!(status, Status::Magic);
+    let mut gallery = handle::<Gallery>();
+    let nothing = ptr::null_mut();
+    let mut open = |model: &Model, file: &[u8]| {
+        let (start, len) = (address(file), file.len());
+        call!(lookalike_gallery_open(&mut *gallery, model, start, len, nothing, 0))
+    };
+    assert_eq!(open(&model, MODEL), Status::Magic);
+    assert_eq!(open(&model, &GALLERY[..GALLERY.len() / 2]), Status::Truncated);
+    assert_eq!(open(&model, GALLERY), Status::Ok);
+
+    let library = lookalike::Model::<lookalike::F32>::from_bytes(MODEL).unwrap();
+    let parameters = vec![0.5; library.network().parameters()];
+    let contents = lookalike::model::ModelContents::new(*library.network(), &parameters);
+    let mut file = lookalike::Aligned([0; 10_000]);
+    let len = lookalike::model::write(&contents, &mut file.0).unwrap();
+    let status = call!(lookalike_model_open(&mut *other, file.0.as_ptr().cast(), len));
+    assert_eq!(status, Status::Ok);
+    assert_eq!(open(&other, GALLERY), Status::OtherModel);
+}
+
+proptest! {
+    /// Whatever the damage, opening tells it, and nothing else happens.
+    #[test]
+    fn damaged_files_are_refused(
+        cut in 0..MODEL.len(),
+        byte in 0..MODEL.len(),
+        flip in 1..=255u8,
+    ) {
+        let mut model = handle::<Model>();
+        let status = call!(lookalike_model_open(&mut *model, address(MODEL), cut));
+        prop_assert_eq!(status, Status::Truncated);
+
+        let mut damaged = vec![0u64; MODEL.len() / 8 + 1];
+        let start = damaged.as_mut_ptr().cast::<u8>();
+        // SAFETY: the words have room for the model's bytes.
+        let bytes = unsafe {
+            ptr::copy_nonoverlapping(MODEL.as_ptr(), start, MODEL.len());
+            std::slice::from_raw_parts_mut(start, MODEL.len())
+        };
+        bytes[byte] ^= flip;
+        let status = call!(lookalike_model_open(&mut *model, address(bytes), bytes.len()));
+        prop_assert!(status != Status::Ok);
+    }
+}
