@@ -1,8 +1,25 @@
 //! Distances between embeddings.
 
+#[cfg(arm_vfma)]
+use crate::machine::lane_products;
+
 /// Partial sums that are kept side by side, so that the sum vectorises without
-/// a change of order: the result has the same bits on every target.
+/// a change of order: the result has the same bits on every target without fused
+/// multiply-add.
 const LANES: usize = 8;
+
+/// The sums of products of corresponding lanes, over the length of the shorter.
+#[cfg(not(arm_vfma))]
+#[inline(always)]
+fn lane_products(x: &[[f32; LANES]], y: &[[f32; LANES]]) -> [f32; LANES] {
+    let mut sums = [0.0; LANES];
+    for (x, y) in x.iter().zip(y) {
+        for ((sum, x), y) in sums.iter_mut().zip(x).zip(y) {
+            *sum += x * y;
+        }
+    }
+    sums
+}
 
 /// Scalar product of two vectors of equal length; of unequal ones, over the
 /// length of the shorter.
@@ -11,13 +28,7 @@ pub fn dot(x: &[f32], y: &[f32]) -> f32 {
     let (x, y) = (x.get(..len).unwrap_or_default(), y.get(..len).unwrap_or_default());
     let (x_blocks, x_rest) = x.as_chunks::<LANES>();
     let (y_blocks, y_rest) = y.as_chunks::<LANES>();
-    let mut sums = [0.0; LANES];
-    for (x, y) in x_blocks.iter().zip(y_blocks) {
-        for ((sum, x), y) in sums.iter_mut().zip(x).zip(y) {
-            *sum += x * y;
-        }
-    }
-    let [a, b, c, d, e, f, g, h] = sums;
+    let [a, b, c, d, e, f, g, h] = lane_products(x_blocks, y_blocks);
     let mut sum = ((a + e) + (c + g)) + ((b + f) + (d + h));
     for (x, y) in x_rest.iter().zip(y_rest) {
         sum += x * y;

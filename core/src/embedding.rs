@@ -2,6 +2,12 @@
 
 use core::fmt;
 
+#[cfg(not(arm_vfma))]
+use libm::sqrtf as square_root;
+
+#[cfg(arm_vfma)]
+use crate::machine::square_root;
+
 /// PyTorch's `normalize` clamps the norm below at this.
 const SMALLEST_NORM: f32 = 1e-12;
 
@@ -60,7 +66,7 @@ impl<'a> Embedding<'a> {
     /// # Errors
     /// [`EmbeddingError::NotFinite`]; the features are then left as they were.
     pub fn normalize(features: &'a mut [f32]) -> Result<Embedding<'a>, EmbeddingError> {
-        let norm = libm::sqrtf(crate::dot(features, features));
+        let norm = square_root(crate::dot(features, features));
         if !norm.is_finite() {
             return Err(EmbeddingError::NotFinite);
         }

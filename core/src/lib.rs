@@ -1,9 +1,10 @@
 //! Image retrieval on a microcontroller: embeds a camera image with a small
 //! convolutional network and finds its nearest neighbours in a gallery.
 //!
-//! No standard library, no allocation, no unsafe code, and no panic in a
-//! release build: what can go wrong is an error value. Build with
-//! `opt-level = 3`: the compiler unrolls the convolutions' inner loop only then.
+//! No standard library, no allocation, and no panic in a release build: what can
+//! go wrong is an error value. No unsafe code, but for one module of machine
+//! instructions for Cortex-M with an FPU. Elsewhere build with `opt-level = 3`:
+//! the compiler unrolls the convolutions' inner loop only then.
 //!
 //! ```
 //! use lookalike::{F32, Gallery, Matches, Model, Network};
@@ -30,7 +31,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 #![no_std]
-#![forbid(unsafe_code)]
+#![cfg_attr(not(arm_vfma), forbid(unsafe_code))]
+#![cfg_attr(arm_vfma, deny(unsafe_code))]
 
 mod chunks;
 mod distance;
@@ -40,6 +42,9 @@ mod file;
 mod forward;
 pub mod gallery;
 mod include;
+#[cfg(arm_vfma)]
+#[allow(unsafe_code)]
+mod machine;
 pub mod model;
 mod names;
 mod network;

@@ -50,7 +50,7 @@ fn files() {
         (SelfTestError::Embed(EmbedError::NoClassifier), "the model has no classifier"),
         (
             SelfTestError::Differs { image: 2, difference: 0.5 },
-            "the embedding of self-test image 2 is off by 0.5",
+            "the embedding of self-test image 2 is off by 500000 millionths",
         ),
     ]);
     check(&[

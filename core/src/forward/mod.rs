@@ -8,16 +8,27 @@
 //!       -> conv, ReLU -> sums over the grid's cells -> means
 //! ```
 
+#[cfg(not(arm_vfma))]
+mod kernel;
+#[cfg(arm_vfma)]
+#[path = "kernel_arm.rs"]
 mod kernel;
 mod ring;
 mod stages;
+mod window;
 
-pub(crate) use kernel::BLOCK;
 use ring::Ring;
 pub(crate) use stages::Conv;
+use window::Window;
 
 use crate::chunks::chunks;
 use crate::{EmbedError, Network};
+
+/// Output channels of a block of packed weights.
+pub(crate) const BLOCK: usize = 8;
+
+/// One value for each output channel of a block.
+pub(crate) type Lanes = [f32; BLOCK];
 
 /// Rows of input that a row of a pooled convolution reads: a window of 2
 /// pixels, each with 3 rows.

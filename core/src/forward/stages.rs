@@ -1,6 +1,7 @@
 //! One row of each stage of the network.
 
-use super::kernel::{self, BLOCK, Lanes, PIXELS, Runs, STRIP};
+use super::kernel::{self, PIXELS};
+use super::{BLOCK, Lanes, Window};
 use crate::Network;
 use crate::chunks::{chunks, chunks_mut};
 
@@ -14,33 +15,18 @@ pub(crate) struct Conv<'a> {
 }
 
 impl<'a> Conv<'a> {
-    fn blocks(&self) -> impl Iterator<Item = &'a [Lanes]> + use<'a> {
-        chunks(self.packed, 9 * self.inputs + 1)
-    }
-
-    /// The 3 columns x input channels of `row` from column `x` on.
+    /// The blocks' biases and weights.
     #[inline(always)]
-    fn run<'r>(&self, row: &'r [f32], x: usize) -> &'r [f32] {
-        let start = x * self.inputs;
-        row.get(start..start + 3 * self.inputs).unwrap_or_default()
+    pub fn blocks(&self) -> impl Iterator<Item = &'a [Lanes]> + use<'a> {
+        chunks(self.packed, 9 * self.inputs + 1)
     }
 }
 
 /// Convolution, ReLU and 2x2 max-pooling: one row of pixels from 4 rows.
 pub(super) fn convolve_pool(conv: Conv<'_>, rows: [&[f32]; 4], out: &mut [f32]) {
-    let [r0, r1, r2, r3] = rows;
     for (x, pixel) in chunks_mut(out, conv.outputs).enumerate() {
-        let run = |row, dx| conv.run(row, 2 * x + dx);
-        let runs: Runs<'_> = [
-            [run(r0, 0), run(r0, 1), run(r1, 0), run(r1, 1)],
-            [run(r1, 0), run(r1, 1), run(r2, 0), run(r2, 1)],
-            [run(r2, 0), run(r2, 1), run(r3, 0), run(r3, 1)],
-        ];
-        for (values, block) in pixel.chunks_mut(BLOCK).zip(conv.blocks()) {
-            for (value, maximum) in values.iter_mut().zip(kernel::maximum::<STRIP>(block, &runs)) {
-                *value = maximum;
-            }
-        }
+        let window = Window::new(&rows, conv.inputs, 2 * x, 4);
+        kernel::pool(&conv, &window, pixel);
     }
 }
 
@@ -56,15 +42,13 @@ pub(super) fn convolve_accumulate(
     let (grid, shape) = (network.grid(), network.conv3());
     let cell_rows = network.grid_cells(y, shape.height);
     for x in (0..shape.width).step_by(PIXELS) {
-        // Columns beyond the last repeat it; their values are not used.
-        let last = shape.width - 1;
-        let runs: Runs<'_> =
-            rows.map(|row| core::array::from_fn(|pixel| conv.run(row, (x + pixel).min(last))));
+        let pixels = PIXELS.min(shape.width - x);
+        let window = Window::new(&rows, conv.inputs, x, pixels + 2);
         let cell_columns: [_; PIXELS] =
             core::array::from_fn(|pixel| network.grid_cells(x + pixel, shape.width));
         let mut channels = chunks_mut(features, grid * grid);
         for block in conv.blocks() {
-            let values = kernel::rectified::<STRIP>(block, &runs);
+            let values = kernel::rectified(block, &window);
             for (lane, channel) in channels.by_ref().take(BLOCK).enumerate() {
                 for row in chunks_mut(channel, grid).take(cell_rows.end).skip(cell_rows.start) {
                     for (values, columns) in values.iter().zip(&cell_columns) {

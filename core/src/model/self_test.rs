@@ -43,7 +43,12 @@ impl fmt::Display for SelfTestError {
             SelfTestError::Missing => f.write_str("the model has no images for a self-test"),
             SelfTestError::Embed(error) => error.fmt(f),
             SelfTestError::Differs { image, difference } => {
-                write!(f, "the embedding of self-test image {image} is off by {difference}")
+                // Formatting a float links code that can panic.
+                let millionths = (difference * 1e6) as u32;
+                write!(
+                    f,
+                    "the embedding of self-test image {image} is off by {millionths} millionths"
+                )
             }
         }
     }

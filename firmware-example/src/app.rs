@@ -1,0 +1,241 @@
+//! The application: it knows nothing of the board that it runs on.
+
+use core::fmt;
+
+use lookalike::{
+    EmbedError, F32, Gallery, GalleryError, GalleryFile, GalleryFileError, Match, Matches, Model,
+    ModelError, SelfTestError,
+};
+use semihosting::println;
+
+use crate::assets::{ASSETS, FAMILY, NEIGHBOURS, NETWORK, Query};
+use crate::board::{self, Counter};
+use crate::stack;
+
+/// The digit that neither training nor the gallery has seen.
+const NEW_DIGIT: u8 = 9;
+/// Items that can be enrolled.
+const CAPACITY: usize = 4;
+const DIMENSION: usize = NETWORK.embedding_len();
+/// What the desktop's and the device's embeddings may differ by.
+const TOLERANCE: f32 = 1e-5;
+
+type DeviceGallery = Gallery<'static, CAPACITY, DIMENSION>;
+
+/// The memory that `embed` works in.
+pub type Workspace = [f32; NETWORK.workspace_len()];
+/// An empty workspace.
+pub const WORKSPACE: Workspace = [0.0; NETWORK.workspace_len()];
+
+/// How many queries of the new digit were recognised.
+struct Found {
+    found: usize,
+    of: usize,
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {} other images of a {NEW_DIGIT} are recognised", self.found, self.of)
+    }
+}
+
+/// Why the application stopped.
+pub enum Failure {
+    Model(ModelError),
+    GalleryFile(GalleryFileError),
+    Gallery(GalleryError),
+    Embed(EmbedError),
+    SelfTest(SelfTestError),
+    /// What was expected and is not so.
+    Check(&'static str),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Model(error) => error.fmt(f),
+            Failure::GalleryFile(error) => error.fmt(f),
+            Failure::Gallery(error) => error.fmt(f),
+            Failure::Embed(error) => error.fmt(f),
+            Failure::SelfTest(error) => error.fmt(f),
+            Failure::Check(what) => f.write_str(what),
+        }
+    }
+}
+
+macro_rules! from {
+    ($($variant:ident($error:ty)),*) => {
+        $(impl From<$error> for Failure {
+            fn from(error: $error) -> Self {
+                Failure::$variant(error)
+            }
+        })*
+    };
+}
+from!(
+    Model(ModelError),
+    GalleryFile(GalleryFileError),
+    Gallery(GalleryError),
+    Embed(EmbedError),
+    SelfTest(SelfTestError)
+);
+
+fn check(holds: bool, what: &'static str) -> Result<(), Failure> {
+    if holds { Ok(()) } else { Err(Failure::Check(what)) }
+}
+
+/// Runs everything and gives the exit status.
+pub fn run(workspace: &mut Workspace) -> i32 {
+    println!("Lookalike on {}", board::NAME);
+    match Device::open(workspace).and_then(|mut device| device.demonstrate()) {
+        Ok(()) => {
+            println!("all as expected");
+            0
+        }
+        Err(failure) => {
+            println!("failed: {failure}");
+            1
+        }
+    }
+}
+
+struct Device<'w> {
+    model: Model<'static>,
+    gallery: DeviceGallery,
+    workspace: &'w mut Workspace,
+    counter: Counter,
+}
+
+impl<'w> Device<'w> {
+    fn open(workspace: &'w mut Workspace) -> Result<Self, Failure> {
+        let model = Model::from_bytes(ASSETS.model)?;
+        let gallery = Gallery::new(&model, Some(GalleryFile::from_bytes(ASSETS.gallery)?))?;
+        let counter = Counter::take().ok_or(Failure::Check("the counter is free"))?;
+        Ok(Device { model, gallery, workspace, counter })
+    }
+
+    fn demonstrate(&mut self) -> Result<(), Failure> {
+        let [a, b, c] = NETWORK.widths();
+        println!("model: widths {a}, {b}, {c}; embeddings of {DIMENSION} values");
+        println!("gallery: {} items in flash, none shows a {NEW_DIGIT}", self.gallery.len());
+        self.test_family()?;
+        self.measure()?;
+        self.compare_with_desktop()?;
+        self.enrol_and_remove()
+    }
+
+    /// The kernels at other dimensions than those of the gallery's network.
+    fn test_family(&mut self) -> Result<(), Failure> {
+        for bytes in FAMILY {
+            Model::<F32>::from_bytes(bytes)?.self_test(self.workspace)?;
+        }
+        if !FAMILY.is_empty() {
+            println!("self-test: {} other models pass", FAMILY.len());
+        }
+        Ok(())
+    }
+
+    /// Instructions, stack and workspace of one embedding and one search.
+    fn measure(&mut self) -> Result<(), Failure> {
+        const LOOPS: u32 = 500_000;
+        let Self { model, gallery, workspace, counter } = self;
+        let unit = Counter::UNIT;
+        let ((), counted) = counter.measure(|| board::known_loop(LOOPS));
+        println!("known loop of {} instructions: {counted} {unit}", 2 * LOOPS);
+        if unit == "instructions" {
+            let off = counted.abs_diff(2 * u64::from(LOOPS));
+            check(off <= Counter::RESOLUTION + 16, "the counter counts instructions")?;
+        }
+        let query = ASSETS.queries().next().ok_or(Failure::Check("there is an image"))?;
+
+        let (_, stack) = stack::measure(|| model.embed(query.image, &mut **workspace).map(drop));
+        let (embedding, count) = counter.measure(|| model.embed(query.image, &mut **workspace));
+        let embedding = embedding?;
+        println!(
+            "embed: {count} {unit}, workspace {} bytes, stack {stack} bytes",
+            size_of::<Workspace>()
+        );
+
+        let search = || -> Matches<5> { gallery.search(&embedding) };
+        let (_, stack) = stack::measure(search);
+        let (_, count) = counter.measure(search);
+        println!("search for the nearest 5: {count} {unit}, stack {stack} bytes");
+        Ok(())
+    }
+
+    /// Every image's embedding and nearest items against the desktop's.
+    fn compare_with_desktop(&mut self) -> Result<(), Failure> {
+        let (mut images, mut lists, mut identical) = (0, 0, 0);
+        let (mut known, mut recognized) = (0, 0);
+        let mut largest = 0.0f32;
+        for query in ASSETS.queries().take(board::QUERIES) {
+            let embedding = self.model.embed(query.image, self.workspace)?;
+            let pairs = || embedding.as_slice().iter().zip(query.embedding);
+            largest = pairs().fold(largest, |largest, (x, y)| largest.max((x - y).abs()));
+            identical += usize::from(pairs().all(|(x, y)| x.to_bits() == y.to_bits()));
+            images += 1;
+
+            let matches: Matches<NEIGHBOURS> = self.gallery.search(&embedding);
+            let ids = matches.iter().map(|found| found.id);
+            lists += usize::from(ids.eq(query.neighbours.iter().map(|&id| u32::from(id))));
+            if query.digit != NEW_DIGIT {
+                known += 1;
+                recognized += usize::from(
+                    matches.first().is_some_and(|found| self.shows(found, query.digit)),
+                );
+            }
+        }
+        println!(
+            "desktop: {images} embeddings, {identical} have its bits, none is off by {} billionths or more",
+            (largest * 1e9) as u32 + 1
+        );
+        println!("desktop: {lists} of {images} top-{NEIGHBOURS} lists are its own");
+        println!("nearest item shows the query's digit: {recognized} of {known}");
+        check(images > 0 && largest <= TOLERANCE, "embeddings agree with the desktop's")?;
+        check(lists == images, "nearest items agree with the desktop's")
+    }
+
+    fn shows(&self, found: &Match, digit: u8) -> bool {
+        self.gallery.label(found.id).is_some_and(|label| label.as_bytes() == [b'0' + digit])
+    }
+
+    /// A digit that the gallery lacks becomes known, and is forgotten again.
+    fn enrol_and_remove(&mut self) -> Result<(), Failure> {
+        let mut shots = ASSETS.queries().filter(|query| query.digit == NEW_DIGIT);
+        let mut ids = [None; CAPACITY];
+        println!("before: {}", self.count_new(shots.clone().skip(CAPACITY))?);
+        for (id, shot) in ids.iter_mut().zip(&mut shots) {
+            let embedding = self.model.embed(shot.image, self.workspace)?;
+            *id = Some(self.gallery.enrol("9", &embedding)?);
+            println!("enrolled image {} as item {}", shot.number, id.unwrap_or_default());
+        }
+        let others = shots;
+        println!("after: {}", self.count_new(others.clone())?);
+        if let Some(shot) = others.clone().next() {
+            let embedding = self.model.embed(shot.image, self.workspace)?;
+            let full = self.gallery.enrol("9", &embedding);
+            check(full == Err(GalleryError::Full), "a full gallery says so")?;
+            println!("one more: {}", GalleryError::Full);
+        }
+        for id in ids.into_iter().flatten() {
+            self.gallery.remove(id)?;
+            check(
+                self.gallery.remove(id) == Err(GalleryError::UnknownId),
+                "a removed item is gone",
+            )?;
+        }
+        println!("removed them: {}", self.count_new(others)?);
+        Ok(())
+    }
+
+    fn count_new(&mut self, queries: impl Iterator<Item = Query>) -> Result<Found, Failure> {
+        let (mut found, mut of) = (0, 0);
+        for query in queries {
+            let embedding = self.model.embed(query.image, self.workspace)?;
+            let matches: Matches<1> = self.gallery.search(&embedding);
+            found += usize::from(matches.first().is_some_and(|found| self.shows(found, NEW_DIGIT)));
+            of += 1;
+        }
+        Ok(Found { found, of })
+    }
+}

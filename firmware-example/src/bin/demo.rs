@@ -1,0 +1,22 @@
+//! The application on a board: one transcript and an exit status.
+#![no_std]
+#![no_main]
+
+use lookalike_firmware::{app, board};
+
+static mut WORKSPACE: app::Workspace = app::WORKSPACE;
+
+#[cfg_attr(target_arch = "arm", cortex_m_rt::entry)]
+#[cfg_attr(target_arch = "riscv32", riscv_rt::entry)]
+fn main() -> ! {
+    let workspace = &raw mut WORKSPACE;
+    // SAFETY: main runs once, and nothing else names the workspace.
+    let workspace = unsafe { &mut *workspace };
+    board::exit(app::run(workspace))
+}
+
+#[panic_handler]
+fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
+    semihosting::println!("{info}");
+    board::exit(101)
+}

@@ -1,0 +1,255 @@
+//! Calls every public function of the core with arguments that the compiler
+//! cannot see. `scripts/firmware.sh` looks into the linked file for code that
+//! panics; the program itself need not run.
+#![no_std]
+#![no_main]
+
+use core::fmt::{self, Write};
+use core::hint::black_box;
+
+use embedded_storage::nor_flash::{ErrorType, NorFlash, NorFlashErrorKind, ReadNorFlash};
+use lookalike::gallery::{self, GalleryContents, SliceGallery, Slot};
+use lookalike::model::{self, ModelContents};
+use lookalike::{
+    Embedding, F32, FileKind, Gallery, GalleryFile, Match, Matches, Model, Network, Prototypes,
+    Recognition, Shape, Store, TopK, dot, few_shot, normalize_pixel, squared_distance, store,
+};
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    loop {
+        core::hint::spin_loop();
+    }
+}
+
+/// Somewhere to format to.
+struct Sink;
+
+impl Write for Sink {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        black_box(text);
+        Ok(())
+    }
+}
+
+fn display(value: impl fmt::Display) {
+    let _ = write!(Sink, "{value}");
+}
+
+/// Shows what a result holds, whether value or error.
+fn show<T, E: fmt::Display>(result: Result<T, E>) -> Option<T> {
+    match result {
+        Ok(value) => Some(value),
+        Err(error) => {
+            display(error);
+            None
+        }
+    }
+}
+
+static mut BUFFER: [f32; 4096] = [0.0; 4096];
+
+#[cfg_attr(target_arch = "arm", cortex_m_rt::entry)]
+#[cfg_attr(target_arch = "riscv32", riscv_rt::entry)]
+fn main() -> ! {
+    let buffer = &raw mut BUFFER;
+    // SAFETY: main runs once, and nothing else names the buffer.
+    let buffer = unsafe { &mut *buffer };
+    // With this feature the check must find a panic.
+    if cfg!(feature = "control") {
+        black_box(buffer[black_box(7usize)]);
+    }
+    networks();
+    if let Some(model) = show(Model::<F32>::from_bytes(black_box(&[]))) {
+        models(&model, buffer);
+        galleries(&model, buffer);
+        slice_galleries(&model, buffer);
+    }
+    files(buffer);
+    vectors(buffer);
+    loop {
+        core::hint::spin_loop();
+    }
+}
+
+fn networks() {
+    let Some(network) = show(Network::new(black_box([1; 3]), black_box([1; 3]), black_box(1), 0))
+    else {
+        return;
+    };
+    let n = show(network.with_classes(black_box(3))).unwrap_or(network).without_classifier();
+    let shapes = [n.input(), n.conv1(), n.pool1(), n.conv2(), n.pool2(), n.conv3()];
+    black_box(shapes.map(|shape: Shape| (shape.len(), shape.is_empty())));
+    black_box((n.widths(), n.grid(), n.classes(), n.embedding_len(), n.parameters()));
+    black_box((n.multiply_accumulates(), n.workspace_len()));
+    black_box(n.grid_window(black_box(1), black_box(3)));
+    for tensor in &n.tensors() {
+        black_box((tensor.shape(), tensor.len(), tensor.is_empty(), tensor.range()));
+    }
+}
+
+fn models(model: &Model<'_, F32>, buffer: &mut [f32]) {
+    let (workspace, rest) = buffer.split_at_mut_checked(black_box(2000)).unwrap_or_default();
+    black_box((model.network(), model.fingerprint(), model.workspace_len()));
+    model.class_names().for_each(display);
+    if let Some(embedding) = show(model.embed(black_box(&[]), workspace)) {
+        black_box(embedding.as_slice());
+    }
+    black_box(show(model.classify(black_box(&[]), workspace, rest)));
+    black_box(show(model.copy_parameters(rest)));
+    black_box((model.acceptance(), model.self_test_contents(), model.self_test_len()));
+    black_box(show(model.self_test(workspace)));
+    black_box(model::layer_bytes(model.network()));
+}
+
+fn galleries(model: &Model<'_, F32>, buffer: &mut [f32]) {
+    let Some(file) = show(GalleryFile::from_bytes(black_box(&[]))) else {
+        return;
+    };
+    black_box((file.fingerprint(), file.dimension(), file.len(), file.is_empty()));
+    black_box(file.label(black_box(1)));
+    for embedding in file.embeddings() {
+        black_box(embedding);
+    }
+    let Some(mut gallery) = show(Gallery::<'_, 4, 64>::new(model, Some(file))) else {
+        return;
+    };
+    if let Some(embedding) = show(Embedding::normalize(buffer)) {
+        black_box(show(gallery.enrol(black_box("cup"), &embedding)));
+        black_box(show(gallery.enrol_with_id(black_box(1), black_box("cup"), &embedding)));
+        let matches: Matches<5> = gallery.search(&embedding);
+        black_box((matches.as_slice(), matches.first(), matches == Matches::default()));
+        for found in &matches {
+            black_box(found);
+        }
+    }
+    black_box(show(gallery.open(model, black_box(Some(file)))));
+    black_box(show(gallery.remove(black_box(1))));
+    black_box((gallery.label(black_box(1)), gallery.len(), gallery.is_empty()));
+    for item in gallery.iter() {
+        black_box(item);
+    }
+    black_box(Gallery::<'_, 4, 64>::empty());
+}
+
+fn slice_galleries(model: &Model<'_, F32>, buffer: &mut [f32]) {
+    let (query, memory) = buffer.split_at_mut_checked(black_box(64)).unwrap_or_default();
+    let mut slots = [Slot::EMPTY; 4];
+    let Some(mut gallery) = show(SliceGallery::new(model, black_box(None), &mut slots, memory))
+    else {
+        return;
+    };
+    black_box((gallery.dimension(), gallery.capacity()));
+    let Some(embedding) = show(Embedding::from_slice(query)) else {
+        return;
+    };
+    black_box(show(gallery.enrol(black_box("cup"), &embedding)));
+    black_box(show(gallery.enrol_with_id(black_box(1), black_box("cup"), &embedding)));
+    black_box(show(gallery.remove(black_box(1))));
+    black_box((gallery.label(black_box(1)), gallery.len(), gallery.is_empty()));
+    let mut matches = [Match { id: 0, distance: 0.0 }; 3];
+    black_box(gallery.search(&embedding, &mut matches).as_slice());
+    few_shots(gallery.iter(), &embedding);
+    stores(model, &embedding);
+}
+
+fn few_shots<'g>(items: impl Iterator<Item = gallery::Item<'g>>, query: &Embedding<'_>) {
+    let mut prototypes = Prototypes::<3, 64>::default();
+    let items = items.inspect(|item| {
+        show(prototypes.add(item));
+    });
+    let nearest = few_shot::nearest_item(items, query);
+    black_box((Recognition::new(nearest, black_box(1.0)).known(), prototypes.nearest(query)));
+    black_box((prototypes.label(black_box(1)), prototypes.len(), prototypes.is_empty()));
+    prototypes.clear();
+    black_box(Prototypes::<3, 64>::new());
+}
+
+fn stores(model: &Model<'_, F32>, embedding: &Embedding<'_>) {
+    type DeviceStore = Store<Flash, 64>;
+    black_box(show(store::erase(&mut Flash, black_box(0..0))));
+    black_box(DeviceStore::capacity_of(black_box(1)));
+    let Some(mut store) = show(DeviceStore::open(Flash, black_box(0..0), model)) else {
+        return;
+    };
+    store.reserve_ids(black_box(1));
+    black_box((store.fingerprint(), store.capacity(), show(store.len()), show(store.is_empty())));
+    black_box(show(store.enrol(black_box("cup"), embedding)));
+    black_box(show(store.remove(black_box(1))));
+    black_box(show(store.label(black_box(1))));
+    black_box(show(store.for_each(|item| {
+        black_box(item);
+    })));
+    black_box(show(store.search::<5>(embedding)));
+    black_box(show(store.compact()));
+    black_box(show(store.export(|bytes| {
+        black_box(bytes);
+    })));
+    black_box(show(store.import(black_box(&[]), |from, to| {
+        black_box((from, to));
+    })));
+    store.close();
+}
+
+/// Flash of which the compiler knows nothing.
+struct Flash;
+
+impl ErrorType for Flash {
+    type Error = NorFlashErrorKind;
+}
+
+impl ReadNorFlash for Flash {
+    const READ_SIZE: usize = 1;
+
+    fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), NorFlashErrorKind> {
+        black_box((offset, bytes));
+        black_box(Ok(()))
+    }
+
+    fn capacity(&self) -> usize {
+        black_box(1)
+    }
+}
+
+impl NorFlash for Flash {
+    const WRITE_SIZE: usize = 4;
+    const ERASE_SIZE: usize = 4096;
+
+    fn erase(&mut self, from: u32, to: u32) -> Result<(), NorFlashErrorKind> {
+        black_box((from, to));
+        black_box(Ok(()))
+    }
+
+    fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), NorFlashErrorKind> {
+        black_box((offset, bytes));
+        black_box(Ok(()))
+    }
+}
+
+fn files(buffer: &mut [f32]) {
+    let bytes = bytemuck::cast_slice_mut(buffer);
+    display(black_box(FileKind::Model));
+    let contents = black_box(ModelContents::new(Network::REFERENCE, &[]));
+    black_box(show(model::file_len(&contents)));
+    black_box(show(model::write(&contents, bytes)));
+    let contents = GalleryContents {
+        fingerprint: black_box(1),
+        dimension: black_box(1),
+        names: black_box(""),
+        labels: black_box(&[]),
+        embeddings: black_box(&[]),
+    };
+    black_box(show(gallery::file_len(&contents)));
+    black_box(show(gallery::write(&contents, bytes)));
+}
+
+fn vectors(buffer: &mut [f32]) {
+    let (x, y) = buffer.split_at_mut_checked(black_box(64)).unwrap_or_default();
+    black_box((dot(x, y), squared_distance(x, y), normalize_pixel(black_box(1))));
+    black_box(show(Embedding::from_slice(x)));
+    let mut slots = [Match { id: 0, distance: 0.0 }; 9];
+    let mut top = TopK::new(black_box(&mut slots));
+    let candidate = Match { id: black_box(1), distance: black_box(1.0) };
+    top.insert(candidate);
+    black_box(top.as_slice().first().map(|first| first.rank(&candidate)));
+}

@@ -1,0 +1,7 @@
+//! Lookalike on microcontrollers: one application for several boards.
+#![no_std]
+
+pub mod app;
+pub mod assets;
+pub mod board;
+pub mod stack;

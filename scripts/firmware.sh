@@ -1,0 +1,135 @@
+#!/bin/sh
+# Builds the firmware for every board, runs it on the emulators, and checks what
+# it prints, what it takes, and that no panic is linked. Installs what is
+# missing: Rust's targets, QEMU, and GNU's binutils for Arm.
+set -eu
+cd "$(dirname "$0")/.."
+. scripts/toolchain.sh
+export CARGO_TARGET_DIR="$PWD/target/firmware"
+out="$CARGO_TARGET_DIR/transcripts"
+mkdir -p "$out"
+: >"$out/figures"
+failures=0
+
+fail() {
+    say "FAILED: $*" >&2
+    failures=$((failures + 1))
+}
+
+build() { # TARGET BOARD[,FEATURE] BINARY...
+    target=$1 features=$2
+    shift 2
+    binaries=""
+    for binary in "$@"; do binaries="$binaries --bin $binary"; done
+    # shellcheck disable=SC2086 # a list of options
+    use_compiler "$target"
+    (cd firmware-example && bare_cargo "$target" build --release --locked \
+        --features "$features" $binaries)
+}
+
+elf() { # TARGET BINARY
+    echo "$CARGO_TARGET_DIR/$1/release/$2"
+}
+
+# The emulator of a board. Each instruction advances its clock by a nanosecond.
+emulate() { # BOARD ELF
+    case $1 in
+    virt) machine="qemu-system-riscv32 -machine virt -bios none" ;;
+    *) machine="qemu-system-arm -machine $1" ;;
+    esac
+    # Minutes: only a program that hangs takes so long.
+    timeout 300 $machine -icount shift=0 -nographic \
+        -semihosting-config enable=on,target=native -kernel "$2" </dev/null
+}
+
+# Figures depend on the compiler: the expected transcript has # for each.
+without_figures() {
+    sed -E '/^(known loop|embed|search)/s/[0-9]+ (instructions|bytes)/# \1/g; s/off by [0-9]+/off by #/'
+}
+
+run_demo() { # TARGET BOARD
+    say "running the firmware on $2"
+    transcript="$out/$2.txt"
+    emulate "$2" "$(elf "$1" demo)" >"$transcript" || fail "$2: exit status $?"
+    cat "$transcript"
+    without_figures <"$transcript" | diff "firmware-example/expected/$2.txt" - ||
+        fail "$2: the transcript is not firmware-example/expected/$2.txt"
+    # "embed: 5 instructions, stack 8 bytes" gives "embed-instructions 5" and "embed-stack 8".
+    sed -nE 's/^(embed|search).*: (.*)/\1, \2/p' "$transcript" |
+        awk -v board="$2" -F ', ' '{
+            for (i = 2; i <= NF; i++) {
+                split($i, word, " ")
+                if (word[2] == "instructions") print board, $1 "-instructions", word[1]
+                else print board, $1 "-" word[1], word[2]
+            }
+        }' >>"$out/figures"
+}
+
+# Bytes in flash of code and constants.
+flash_bytes() { # ELF
+    arm-none-eabi-size -A "$1" | awk '$1 ~ /^\.(text|rodata|data)/ { sum += $2 } END { print sum }'
+}
+
+measure_code() { # TARGET BOARD
+    code=$(($(flash_bytes "$(elf "$1" code_size)") - $(flash_bytes "$(elf "$1" empty)")))
+    echo "$2 code-bytes $code" >>"$out/figures"
+}
+
+panics() { # ELF: prints the symbols of Rust's panic machinery
+    arm-none-eabi-nm --demangle "$1" |
+        grep -E 'core::panicking|core::(option|result)::(unwrap|expect)_failed|rust_begin_unwind|slice_index_fail'
+}
+
+check_panics() { # TARGET BOARD
+    # The check must be able to fail: it has to find a panic put there on purpose.
+    build "$1" "$2,control" no_panic
+    panics "$(elf "$1" no_panic)" >/dev/null || fail "$2: the check for panics finds none"
+    build "$1" "$2" no_panic
+    if panics "$(elf "$1" no_panic)"; then
+        fail "$2: a public function of the core can panic"
+    else
+        say "$2: no panic is linked"
+    fi
+}
+
+check_budgets() {
+    version=$(rustc --version | sed -nE 's/^rustc ([0-9]+\.[0-9]+).*/\1/p')
+    say "figures with rustc $version, and budgets"
+    awk -v compiler="rustc-$version" '
+        FNR == NR && /^# board/ { for (i = 4; i <= NF; i++) if ($i == compiler) column = i - 1 }
+        /^#/ || NF == 0 { next }
+        FNR == NR {
+            budget[$1 " " $2] = column ? $column : ($3 > $4 ? $3 : $4)
+            next
+        }
+        {
+            key = $1 " " $2
+            seen[key] = 1
+            if (!(key in budget)) { print "no budget for " key; bad = 1; next }
+            over = $3 > 1.01 * budget[key]
+            printf "%-12s %-22s %10d of %10d%s\n", $1, $2, $3, budget[key], over ? "  EXCEEDED" : ""
+            if (over) bad = 1
+        }
+        END {
+            for (key in budget) if (!(key in seen)) { print "not measured: " key; bad = 1 }
+            exit bad
+        }' firmware-example/budgets.txt "$out/figures" || fail "a budget is exceeded"
+}
+
+check_board() { # TARGET BOARD
+    say "building for $2"
+    build "$1" "$2" demo code_size empty
+    run_demo "$1" "$2"
+    measure_code "$1" "$2"
+    check_panics "$1" "$2"
+}
+
+apt_install qemu-system-arm qemu-system-misc binutils-arm-none-eabi
+check_board thumbv7em-none-eabihf mps2-an386
+check_board thumbv6m-none-eabi microbit
+check_board riscv32imc-unknown-none-elf virt
+check_budgets
+say "building for a real board, the STM32F4 Discovery"
+build thumbv7em-none-eabihf stm32f4-discovery demo
+[ "$failures" -eq 0 ] || { say "$failures checks failed" >&2; exit 1; }
+say "all checks passed"

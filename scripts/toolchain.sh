@@ -1,0 +1,53 @@
+# Sourced by the scripts that build for microcontrollers: a compiler for a bare
+# target, from rustup where it has or can fetch the target, otherwise Debian's,
+# which builds Rust's core library from source.
+# shellcheck shell=sh
+
+say() {
+    echo "$(basename "$0" .sh): $*"
+}
+
+# apt_install PACKAGE...: installs what is missing.
+apt_install() {
+    missing=""
+    for package in "$@"; do
+        dpkg -s "$package" >/dev/null 2>&1 || missing="$missing $package"
+    done
+    [ -z "$missing" ] && return
+    command -v apt-get >/dev/null || {
+        say "no apt-get here: install what Debian calls$missing" >&2
+        exit 1
+    }
+    say "installing$missing with apt-get"
+    [ "$(id -u)" -eq 0 ] && sudo="" || sudo=sudo
+    $sudo apt-get update -q
+    # shellcheck disable=SC2086 # a list of packages
+    $sudo apt-get install -y -q --no-install-recommends $missing
+}
+
+# rustup_has TARGET: whether rustup has the target, or can fetch it.
+rustup_has() {
+    command -v rustup >/dev/null || return 1
+    rustup target list --installed | grep -qx "$1" && return
+    say "adding rustup's target $1"
+    rustup target add "$1"
+}
+
+# use_compiler TARGET: chooses the compiler for a bare target, sets it up if need be.
+use_compiler() {
+    rustup_has "$1" && return
+    apt_install rustc-web cargo-web rust-web-src
+    # Debian's rust-lld is a link to the command of a package that nothing pulls in.
+    command -v rust-lld >/dev/null || apt_install "$(readlink /usr/bin/rust-lld)"
+    # RUSTC_BOOTSTRAP lets a stable compiler take -Zbuild-std.
+    export PATH="/usr/bin:$PATH" RUSTC_BOOTSTRAP=1
+    build_std=-Zbuild-std=core
+}
+
+# bare_cargo TARGET SUBCOMMAND [OPTION...]: cargo for a bare target.
+bare_cargo() {
+    target=$1 subcommand=$2
+    shift 2
+    use_compiler "$target"
+    cargo "$subcommand" --target "$target" ${build_std:+"$build_std"} "$@"
+}
