@@ -13,46 +13,12 @@ include=c-interface/include
 out=$PWD/target/c-interface
 mkdir -p "$out"
 
-say() { echo "c-interface: $*"; }
-
-install() { # PACKAGE...
-    command -v apt-get >/dev/null || {
-        say "there is no apt-get: install $* by other means" >&2
-        exit 1
-    }
-    say "installing $* with apt-get"
-    [ "$(id -u)" -eq 0 ] && sudo="" || sudo=sudo
-    $sudo apt-get update
-    $sudo apt-get install -y --no-install-recommends "$@"
-}
+. scripts/toolchain.sh
 
 need() { # COMMAND PACKAGE...
     command=$1
     shift
-    command -v "$command" >/dev/null || install "$@"
-}
-
-rustup_has() { # TARGET
-    command -v rustup >/dev/null || return 1
-    rustup target list --installed | grep -qx "$1" && return 0
-    say "adding rustup's target $1"
-    rustup target add "$1"
-}
-
-# Uses rustup's target where rustup has or can fetch it, otherwise Debian's
-# compiler, which builds Rust's core library from source.
-bare_metal_cargo() { # TARGET CARGO-ARGUMENT...
-    bare_target=$1
-    shift
-    if rustup_has "$bare_target"; then
-        cargo "$@" --target "$bare_target"
-    else
-        dpkg -s rustc-web cargo-web rust-web-src >/dev/null 2>&1 ||
-            install rustc-web cargo-web rust-web-src
-        # RUSTC_BOOTSTRAP lets a stable compiler take -Zbuild-std.
-        PATH="/usr/bin:$PATH" RUSTC_BOOTSTRAP=1 \
-            /usr/bin/cargo "$@" -Zbuild-std=core --target "$bare_target"
-    fi
+    command -v "$command" >/dev/null || apt_install "$@"
 }
 
 # Compiles the header alone; COMPILER may have arguments.
@@ -97,7 +63,7 @@ run_example "on this machine" "$out/example"
 
 say "building for $target"
 # shellcheck disable=SC2086 # a list of arguments
-CARGO_TARGET_DIR=$out/bare-metal bare_metal_cargo "$target" $build
+CARGO_TARGET_DIR=$out/bare-metal bare_cargo "$target" $build
 # shellcheck disable=SC2086 # lists of arguments
 arm-none-eabi-gcc -mcpu=cortex-m4 -mthumb -mfloat-abi=hard -mfpu=fpv4-sp-d16 -Os $strict \
     -ffunction-sections -fdata-sections -Wl,--gc-sections -Wl,-z,noexecstack \

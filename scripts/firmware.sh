@@ -107,8 +107,11 @@ check_budgets() {
             seen[key] = 1
             if (!(key in budget)) { print "no budget for " key; bad = 1; next }
             over = $3 > 1.01 * budget[key]
-            printf "%-12s %-22s %10d of %10d%s\n", $1, $2, $3, budget[key], over ? "  EXCEEDED" : ""
-            if (over) bad = 1
+            # `trainer inspect` quotes the budgets: they must not be stale either.
+            under = column && $3 < 0.99 * budget[key]
+            printf "%-12s %-22s %10d of %10d%s\n", $1, $2, $3, budget[key],
+                over ? "  EXCEEDED" : under ? "  BELOW: lower the budget" : ""
+            if (over || under) bad = 1
         }
         END {
             for (key in budget) if (!(key in seen)) { print "not measured: " key; bad = 1 }

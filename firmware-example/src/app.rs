@@ -10,17 +10,20 @@ use semihosting::println;
 
 use crate::assets::{ASSETS, FAMILY, NEIGHBOURS, NETWORK, Query};
 use crate::board::{self, Counter};
+use crate::persistence::{self, Enrolments};
+use crate::ram_flash::RamFlash;
 use crate::stack;
 
 /// The digit that neither training nor the gallery has seen.
 const NEW_DIGIT: u8 = 9;
 /// Items that can be enrolled.
 const CAPACITY: usize = 4;
-const DIMENSION: usize = NETWORK.embedding_len();
+pub const DIMENSION: usize = NETWORK.embedding_len();
 /// What the desktop's and the device's embeddings may differ by.
 const TOLERANCE: f32 = 1e-5;
 
-type DeviceGallery = Gallery<'static, CAPACITY, DIMENSION>;
+/// Items in flash and enrolled ones, searched as one.
+pub type DeviceGallery = Gallery<'static, CAPACITY, DIMENSION>;
 
 /// The memory that `embed` works in.
 pub type Workspace = [f32; NETWORK.workspace_len()];
@@ -46,6 +49,7 @@ pub enum Failure {
     Gallery(GalleryError),
     Embed(EmbedError),
     SelfTest(SelfTestError),
+    Store(persistence::Error),
     /// What was expected and is not so.
     Check(&'static str),
 }
@@ -58,6 +62,7 @@ impl fmt::Display for Failure {
             Failure::Gallery(error) => error.fmt(f),
             Failure::Embed(error) => error.fmt(f),
             Failure::SelfTest(error) => error.fmt(f),
+            Failure::Store(error) => error.fmt(f),
             Failure::Check(what) => f.write_str(what),
         }
     }
@@ -77,17 +82,18 @@ from!(
     GalleryFile(GalleryFileError),
     Gallery(GalleryError),
     Embed(EmbedError),
-    SelfTest(SelfTestError)
+    SelfTest(SelfTestError),
+    Store(persistence::Error)
 );
 
 fn check(holds: bool, what: &'static str) -> Result<(), Failure> {
     if holds { Ok(()) } else { Err(Failure::Check(what)) }
 }
 
-/// Runs everything and gives the exit status.
-pub fn run(workspace: &mut Workspace) -> i32 {
-    println!("Lookalike on {}", board::NAME);
-    match Device::open(workspace).and_then(|mut device| device.demonstrate()) {
+/// Runs everything and gives the exit status. After the first half the board is
+/// restarted, and what was stored before is all that tells the second from it.
+pub fn run(workspace: &mut Workspace, flash: RamFlash) -> i32 {
+    match demonstrate(workspace, flash) {
         Ok(()) => {
             println!("all as expected");
             0
@@ -97,6 +103,25 @@ pub fn run(workspace: &mut Workspace) -> i32 {
             1
         }
     }
+}
+
+fn demonstrate(workspace: &mut Workspace, flash: RamFlash) -> Result<(), Failure> {
+    let mut device = Device::open(workspace)?;
+    let first_id = device.gallery.len() as u32;
+    let mut enrolments = persistence::open(flash, &device.model, first_id)?;
+    if enrolments.is_empty()? {
+        println!("Lookalike on {}", board::NAME);
+        device.demonstrate()?;
+        device.remember(&mut enrolments)?;
+        println!("restarting");
+        board::restart()
+    }
+    device.recall(&mut enrolments)
+}
+
+/// The images of the digit that is new.
+fn new_digits() -> impl Iterator<Item = Query> + Clone {
+    ASSETS.queries().filter(|query| query.digit == NEW_DIGIT)
 }
 
 struct Device<'w> {
@@ -201,7 +226,7 @@ impl<'w> Device<'w> {
 
     /// A digit that the gallery lacks becomes known, and is forgotten again.
     fn enrol_and_remove(&mut self) -> Result<(), Failure> {
-        let mut shots = ASSETS.queries().filter(|query| query.digit == NEW_DIGIT);
+        let mut shots = new_digits();
         let mut ids = [None; CAPACITY];
         println!("before: {}", self.count_new(shots.clone().skip(CAPACITY))?);
         for (id, shot) in ids.iter_mut().zip(&mut shots) {
@@ -226,6 +251,41 @@ impl<'w> Device<'w> {
         }
         println!("removed them: {}", self.count_new(others)?);
         Ok(())
+    }
+
+    /// Enrols the new digit in flash, and forgets one image of it again.
+    fn remember(&mut self, enrolments: &mut Enrolments) -> Result<(), Failure> {
+        let mut first = None;
+        for shot in new_digits().take(CAPACITY) {
+            let embedding = self.model.embed(shot.image, self.workspace)?;
+            let id = enrolments.enrol("9", &embedding)?;
+            first = first.or(Some(id));
+            println!("stored image {} as item {id}", shot.number);
+        }
+        let first = first.ok_or(Failure::Check("there are images of the new digit"))?;
+        enrolments.remove(first)?;
+        println!("removed item {first}; {} are stored", enrolments.len()?);
+        Ok(())
+    }
+
+    /// What was stored before the restart is known, what was removed is not,
+    /// and its id stays its own.
+    fn recall(&mut self, enrolments: &mut Enrolments) -> Result<(), Failure> {
+        let first_id = self.gallery.len() as u32;
+        let stored = enrolments.len()?;
+        println!("restarted: {stored} items are stored");
+        let left_out = persistence::load(enrolments, &mut self.gallery)?;
+        check(left_out == 0, "the gallery takes every stored item")?;
+        check(stored == CAPACITY as u32 - 1, "all that was stored is there")?;
+        check(self.gallery.label(first_id).is_none(), "what was removed is gone")?;
+        let found = self.count_new(new_digits().skip(CAPACITY))?;
+        println!("from flash: {found}");
+        check(found.found > 0, "the new digit is still known")?;
+        let shot = new_digits().next().ok_or(Failure::Check("there is an image"))?;
+        let embedding = self.model.embed(shot.image, self.workspace)?;
+        let id = enrolments.enrol("9", &embedding)?;
+        println!("stored image {} as item {id}", shot.number);
+        check(id == first_id + CAPACITY as u32, "no id is given twice")
     }
 
     fn count_new(&mut self, queries: impl Iterator<Item = Query>) -> Result<Found, Failure> {

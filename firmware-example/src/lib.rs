@@ -4,4 +4,6 @@
 pub mod app;
 pub mod assets;
 pub mod board;
+pub mod persistence;
+pub mod ram_flash;
 pub mod stack;

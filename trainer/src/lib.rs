@@ -6,6 +6,7 @@
 //! writes, [`figures`] draws.
 
 pub mod data;
+pub mod device;
 pub mod figures;
 pub mod files;
 pub mod loss;

@@ -131,6 +131,9 @@ fn inspect_tells_what_a_file_holds() {
     assert_eq!(json["multiply_accumulates"], 1_478_272);
     assert_eq!(json["embedding_dimensions"], 256);
     assert!(json["workspace_bytes"].as_u64().unwrap() <= 12 * 1024);
+    let boards = json["boards"].as_array().unwrap();
+    assert_eq!(boards.len(), 3);
+    assert_eq!(boards[0]["static_ram_bytes"], json["workspace_bytes"]);
     assert!(text(&bench.ok("inspect a.model").stdout).contains("30,634"));
 
     bench.train("b.model", "");

@@ -2,6 +2,7 @@
 #![no_std]
 #![no_main]
 
+use lookalike_firmware::ram_flash::RamFlash;
 use lookalike_firmware::{app, board};
 
 static mut WORKSPACE: app::Workspace = app::WORKSPACE;
@@ -12,7 +13,9 @@ fn main() -> ! {
     let workspace = &raw mut WORKSPACE;
     // SAFETY: main runs once, and nothing else names the workspace.
     let workspace = unsafe { &mut *workspace };
-    board::exit(app::run(workspace))
+    // SAFETY: taken once.
+    let flash = unsafe { RamFlash::take() };
+    board::exit(app::run(workspace, flash))
 }
 
 #[panic_handler]

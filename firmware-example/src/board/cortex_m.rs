@@ -72,3 +72,8 @@ pub fn known_loop(iterations: u32) {
         );
     }
 }
+
+/// Resets the chip. RAM keeps what it holds.
+pub fn restart() -> ! {
+    ::cortex_m::peripheral::SCB::sys_reset()
+}

@@ -6,9 +6,9 @@ mod cortex_m;
 mod riscv;
 
 #[cfg(target_arch = "arm")]
-pub use self::cortex_m::{Counter, NAME, known_loop};
+pub use self::cortex_m::{Counter, NAME, known_loop, restart};
 #[cfg(target_arch = "riscv32")]
-pub use self::riscv::{Counter, NAME, known_loop};
+pub use self::riscv::{Counter, NAME, known_loop, restart};
 
 /// Test images that are compared with the desktop's answers: all, but fewer
 /// where the reference network runs without an FPU.

@@ -43,3 +43,14 @@ pub fn known_loop(iterations: u32) {
         );
     }
 }
+
+/// Resets the machine through its test device. RAM keeps what it holds.
+pub fn restart() -> ! {
+    const TEST_DEVICE: *mut u32 = 0x10_0000 as *mut u32;
+    const RESET: u32 = 0x7777;
+    // SAFETY: a register of the machine, which accepts this value.
+    unsafe { TEST_DEVICE.write_volatile(RESET) };
+    loop {
+        core::hint::spin_loop();
+    }
+}

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Args;
 use lookalike::{Acceptance, Network, Rule, Shape};
+use lookalike_trainer::device::{Footprint, footprints};
 use lookalike_trainer::files::{LoadedGallery, LoadedModel, load_gallery, load_model};
 use serde::Serialize;
 
@@ -51,6 +52,8 @@ struct ModelReport {
     /// What a device needs in RAM to embed one image.
     workspace_bytes: usize,
     layers: Vec<Layer>,
+    /// What embedding and searching take on measured boards.
+    boards: Vec<Footprint>,
 }
 
 #[derive(Serialize)]
@@ -157,6 +160,7 @@ fn model_report(model: LoadedModel, flash_bytes: u64) -> ModelReport {
         flash_bytes,
         workspace_bytes: 4 * network.workspace_len(),
         layers: layers(network),
+        boards: footprints(network, flash_bytes),
     }
 }
 
@@ -232,6 +236,22 @@ fn model_text(report: &ModelReport) -> String {
             grouped(layer.flash_bytes as u64),
         );
     }
+    text += &format!(
+        "\n{:<12} {:<16} {:>12} {:>11} {:>11} {:>12}\n",
+        "board", "processor", "flash bytes", "of it code", "static RAM", "stack bytes"
+    );
+    for board in &report.boards {
+        text += &format!(
+            "{:<12} {:<16} {:>12} {:>11} {:>11} {:>12}\n",
+            board.board,
+            board.processor,
+            grouped(board.flash_bytes),
+            grouped(board.code_bytes),
+            grouped(board.static_ram_bytes),
+            grouped(board.stack_bytes),
+        );
+    }
+    text += "Code and stack are measured with the example firmware, within 1 %; a gallery comes on top.\n";
     text
 }
 

@@ -1,0 +1,78 @@
+//! What a model takes on the boards that the project's firmware is measured on.
+
+use lookalike::Network;
+use serde::Serialize;
+
+/// The figures that `scripts/firmware.sh` measures and holds the firmware to:
+/// board, figure, one value for each compiler.
+const BUDGETS: &str = include_str!("../../firmware-example/budgets.txt");
+
+/// A board, and what embedding takes there besides the model.
+const BOARDS: [(&str, &str); 3] =
+    [("mps2-an386", "Cortex-M4F"), ("microbit", "Cortex-M0"), ("virt", "RISC-V rv32imc")];
+
+/// What embedding and searching take on one board.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Footprint {
+    /// The board, as its emulator calls it.
+    pub board: &'static str,
+    /// Its processor.
+    pub processor: &'static str,
+    /// The model file and the code that opens it, embeds and searches.
+    pub flash_bytes: u64,
+    /// Of those, the code: measured, within 1 %.
+    pub code_bytes: u64,
+    /// The workspace, exactly.
+    pub static_ram_bytes: u64,
+    /// The deepest stack of embedding and of searching: measured with the
+    /// example firmware, within 1 %.
+    pub stack_bytes: u64,
+}
+
+/// The largest value of a figure over the compilers; `None` if it is not listed.
+fn budget(board: &str, figure: &str) -> Option<u64> {
+    let line = BUDGETS.lines().filter(|line| !line.starts_with('#')).find(|line| {
+        let mut words = line.split_whitespace();
+        words.next() == Some(board) && words.next() == Some(figure)
+    })?;
+    line.split_whitespace().skip(2).filter_map(|value| value.parse().ok()).max()
+}
+
+/// What a model of `network`, whose file has `file_bytes`, takes on each board.
+pub fn footprints(network: &Network, file_bytes: u64) -> Vec<Footprint> {
+    let footprint = |(board, processor)| {
+        let code_bytes = budget(board, "code-bytes")?;
+        Some(Footprint {
+            board,
+            processor,
+            flash_bytes: file_bytes + code_bytes,
+            code_bytes,
+            static_ram_bytes: 4 * network.workspace_len() as u64,
+            stack_bytes: budget(board, "embed-stack")?.max(budget(board, "search-stack")?),
+        })
+    };
+    BOARDS.into_iter().filter_map(footprint).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_board_has_its_figures() {
+        let footprints = footprints(&Network::REFERENCE, 112_292);
+        assert_eq!(footprints.len(), BOARDS.len());
+        for footprint in footprints {
+            assert_eq!(footprint.static_ram_bytes, 9504);
+            assert!((5_000..50_000).contains(&footprint.code_bytes), "{footprint:?}");
+            assert!((100..10_000).contains(&footprint.stack_bytes), "{footprint:?}");
+            assert_eq!(footprint.flash_bytes, 112_292 + footprint.code_bytes);
+        }
+        assert_eq!(budget("mps2-an386", "no such figure"), None);
+    }
+
+    #[test]
+    fn the_workspace_is_the_measured_one() {
+        assert_eq!(budget("mps2-an386", "embed-workspace"), Some(9504));
+    }
+}
