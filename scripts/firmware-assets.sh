@@ -12,6 +12,9 @@ make_assets() { # NAME WIDTHS
     cargo run --release --bin trainer -- train --loss triplet --exclude-classes 9 \
         --widths "$2" --epochs 5 --seed 0 --restart --out "$directory/model"
     rm -f "$directory"/model.*
+    # The gallery has 22 items of each digit but 9.
+    cargo run --release --bin trainer -- calibrate "$directory/model" --false-accept-rate 0.1 \
+        --enrol-classes 0,1,2,3,4,5,6,7,8 --impostor-classes 9 --shots 22
     cargo run --release -p lookalike-tests --example firmware_assets -- "$directory" 9
 }
 

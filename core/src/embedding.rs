@@ -24,6 +24,7 @@ pub struct Embedding<'a>(&'a [f32]);
 
 /// Why values are not an embedding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum EmbeddingError {
     /// A value, or the norm, is infinite or not a number.

@@ -26,6 +26,7 @@ pub(crate) fn crc32() -> Digest<'static, u32, Table<1>> {
 
 /// What a file holds, told by its first eight bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum FileKind {
     /// A network and its parameters.
@@ -54,6 +55,7 @@ impl fmt::Display for FileKind {
 
 /// Why bytes are not a readable file, or could not be written as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum FileError {
     /// The magic bytes are not those of the expected kind.

@@ -42,6 +42,7 @@ impl Shape {
 
 /// Why a set of dimensions is not a member of the family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum NetworkError {
     /// The input has no channel, or more than [`Network::MAX_CHANNELS`].

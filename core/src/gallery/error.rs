@@ -6,6 +6,7 @@ use crate::{EmbeddingError, FileError};
 
 /// Why a gallery file cannot be read or written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum GalleryFileError {
     /// The bytes are not a readable file, or do not fit the buffer.
@@ -65,6 +66,7 @@ impl From<EmbeddingError> for GalleryFileError {
 
 /// Why a gallery cannot be made or changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum GalleryError {
     /// The gallery file was made with another model.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// What a query is compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Rule {
     /// Every enrolled item.
@@ -15,6 +16,7 @@ pub enum Rule {
 /// A threshold on the squared distance to the nearest item or prototype, with
 /// what it was calibrated for. A query farther than the threshold is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Acceptance {
     /// Largest squared Euclidean distance that is accepted, 0 to 4.
     pub threshold: f32,

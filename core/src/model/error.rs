@@ -6,6 +6,7 @@ use crate::{EmbeddingError, FileError};
 
 /// Why a model cannot be read or written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum ModelError {
     /// The bytes are not a readable file, or do not fit the buffer.
@@ -69,6 +70,7 @@ impl From<FileError> for ModelError {
 
 /// Why an image cannot be embedded or classified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum EmbedError {
     /// The image's number of bytes is not the network's.

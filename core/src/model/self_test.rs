@@ -22,6 +22,7 @@ pub const SELF_TEST_TOLERANCE: f32 = 1e-5;
 
 /// Why a self-test failed.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum SelfTestError {
     /// The model has no images for a self-test.
