@@ -14,6 +14,7 @@ fn every_command_has_help_with_an_example() {
         "train",
         "evaluate",
         "calibrate",
+        "bench",
         "gallery",
         "search",
         "embed",
@@ -169,6 +170,22 @@ fn calibration_is_kept_in_the_model_and_changes_nothing_else() {
     bench.ok("calibrate a.model --data data --false-accept-rate 0.2 --prototypes --out b.model");
     assert_eq!(bench.json("inspect b.model")["acceptance"]["rule"], "nearest prototype");
     assert_eq!(bench.json("inspect a.model")["acceptance"], after["acceptance"]);
+}
+
+#[test]
+fn benchmarks_print_one_object() {
+    let bench = Bench::new();
+    bench.train("a.model", "");
+    let run = |work: &str| -> Value {
+        let output = bench.ok(&format!("bench {work} --data data --threads 1"));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let evaluated = run("evaluate a.model --images 12");
+    assert_eq!(evaluated["images"], 12);
+    assert!(evaluated["mean_average_precision"].is_f64());
+    let found = run("search a.model");
+    assert_eq!((&found["items"], &found["queries"]), (&Value::from(60), &Value::from(30)));
+    assert!(run("single a.model")["median_microseconds"].as_f64().unwrap() > 0.0);
 }
 
 #[test]

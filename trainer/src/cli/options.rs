@@ -13,7 +13,7 @@ use super::UsageError;
 #[derive(Args, Clone, Debug)]
 pub struct DataOptions {
     /// `mnist`, built in, or a directory of IDX files (gzipped or not).
-    #[arg(long, value_name = "D", default_value = "mnist")]
+    #[arg(long, value_name = "D", default_value = "mnist", global = true)]
     pub data: Source,
 }
 
@@ -28,7 +28,7 @@ impl DataOptions {
 #[derive(Args, Clone, Copy, Debug)]
 pub struct ThreadOptions {
     /// Threads to use; all cores if left out. The results do not depend on it.
-    #[arg(long, value_name = "T")]
+    #[arg(long, value_name = "T", global = true)]
     threads: Option<NonZeroUsize>,
 }
 
