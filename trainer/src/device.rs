@@ -47,7 +47,7 @@ pub fn footprints(network: &Network, file_bytes: u64) -> Vec<Footprint> {
             processor,
             flash_bytes: file_bytes + code_bytes,
             code_bytes,
-            static_ram_bytes: 4 * network.workspace_len() as u64,
+            static_ram_bytes: network.workspace_bytes() as u64,
             stack_bytes: budget(board, "embed-stack")?.max(budget(board, "search-stack")?),
         })
     };

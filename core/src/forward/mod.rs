@@ -96,6 +96,11 @@ impl Network {
     pub const fn workspace_len(&self) -> usize {
         Workspace::new(self).len()
     }
+
+    /// Bytes of RAM that [`Network::workspace_len`] values take.
+    pub const fn workspace_bytes(&self) -> usize {
+        self.workspace_len() * size_of::<f32>()
+    }
 }
 
 /// Features before normalisation, in PyTorch's flatten order; they lie at the

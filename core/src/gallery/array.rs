@@ -36,6 +36,16 @@ pub struct Gallery<'a, const N: usize, const D: usize> {
 }
 
 impl<'a, const N: usize, const D: usize> Gallery<'a, N, D> {
+    /// Bytes of RAM that the gallery takes, known at compile time.
+    ///
+    /// ```
+    /// use lookalike::{Gallery, Network};
+    /// const DIMENSION: usize = Network::REFERENCE.embedding_len();
+    /// // Sixteen items of 1 KB each, their labels and ids, in less than 17.5 KB.
+    /// const { assert!(Gallery::<'static, 16, DIMENSION>::BYTES < 17_920) };
+    /// ```
+    pub const BYTES: usize = size_of::<Self>();
+
     /// A gallery of the model's embeddings, with the file's items if there is one.
     ///
     /// # Errors

@@ -81,7 +81,7 @@ fn networks() {
     let shapes = [n.input(), n.conv1(), n.pool1(), n.conv2(), n.pool2(), n.conv3()];
     black_box(shapes.map(|shape: Shape| (shape.len(), shape.is_empty())));
     black_box((n.widths(), n.grid(), n.classes(), n.embedding_len(), n.parameters()));
-    black_box((n.multiply_accumulates(), n.workspace_len()));
+    black_box((n.multiply_accumulates(), n.workspace_len(), n.workspace_bytes()));
     black_box(n.grid_window(black_box(1), black_box(3)));
     for tensor in &n.tensors() {
         black_box((tensor.shape(), tensor.len(), tensor.is_empty(), tensor.range()));

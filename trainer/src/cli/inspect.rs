@@ -158,7 +158,7 @@ fn model_report(model: LoadedModel, flash_bytes: u64) -> ModelReport {
         parameters: network.parameters(),
         multiply_accumulates: network.multiply_accumulates().iter().sum(),
         flash_bytes,
-        workspace_bytes: 4 * network.workspace_len(),
+        workspace_bytes: network.workspace_bytes(),
         layers: layers(network),
         boards: footprints(network, flash_bytes),
     }
