@@ -5,12 +5,30 @@ use std::env;
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rustc-check-cfg=cfg(arm_vfma)");
+    for name in ["machine", "arm_vfma", "arm_dsp", "arm_v6m"] {
+        println!("cargo::rustc-check-cfg=cfg({name})");
+    }
+    if env::var_os("CARGO_FEATURE_PORTABLE").is_some() {
+        return;
+    }
     let target = env::var("TARGET").unwrap_or_default();
-    // Cortex-M4F, M7F, M33F and later. Other Arm targets with hard floats may
-    // have an older FPU without a fused multiply-add.
-    let cortex_m = target.starts_with("thumbv7em-") || target.starts_with("thumbv8m.main-");
-    if cortex_m && target.ends_with("eabihf") {
-        println!("cargo::rustc-cfg=arm_vfma");
+    let hard_float = target.ends_with("eabihf");
+    let v7em = target.starts_with("thumbv7em-");
+    // Of Armv8-M the processors with an FPU: those without often lack the DSP
+    // instructions too.
+    let v8m_main = target.starts_with("thumbv8m.main-") && hard_float;
+    let v6m = target.starts_with("thumbv6m-") || target.starts_with("thumbv8m.base-");
+    let has = [
+        // Cortex-M4F, M7F, M33F and later. Other Arm targets with hard floats
+        // may have an older FPU without a fused multiply-add.
+        ("arm_vfma", (v7em && hard_float) || v8m_main),
+        ("arm_dsp", v7em || v8m_main),
+        ("arm_v6m", v6m),
+    ];
+    for (name, _) in has.iter().filter(|(_, has)| *has) {
+        println!("cargo::rustc-cfg={name}");
+    }
+    if has.iter().any(|(_, has)| *has) {
+        println!("cargo::rustc-cfg=machine");
     }
 }

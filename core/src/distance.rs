@@ -1,7 +1,7 @@
 //! Distances between embeddings.
 
 #[cfg(arm_vfma)]
-use crate::machine::lane_products;
+use crate::machine::fpu::lane_products;
 
 /// Partial sums that are kept side by side, so that the sum vectorises without
 /// a change of order: the result has the same bits on every target without fused

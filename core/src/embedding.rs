@@ -6,7 +6,7 @@ use core::fmt;
 use libm::sqrtf as square_root;
 
 #[cfg(arm_vfma)]
-use crate::machine::square_root;
+use crate::machine::fpu::square_root;
 
 /// PyTorch's `normalize` clamps the norm below at this.
 const SMALLEST_NORM: f32 = 1e-12;

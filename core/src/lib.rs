@@ -31,8 +31,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 #![no_std]
-#![cfg_attr(not(arm_vfma), forbid(unsafe_code))]
-#![cfg_attr(arm_vfma, deny(unsafe_code))]
+#![cfg_attr(not(machine), forbid(unsafe_code))]
+#![cfg_attr(machine, deny(unsafe_code))]
 
 mod chunks;
 mod distance;
@@ -42,12 +42,13 @@ mod file;
 mod forward;
 pub mod gallery;
 mod include;
-#[cfg(arm_vfma)]
+#[cfg(machine)]
 #[allow(unsafe_code)]
 mod machine;
 pub mod model;
 mod names;
 mod network;
+mod quantized;
 #[cfg(feature = "store")]
 pub mod store;
 mod top_k;
@@ -56,13 +57,14 @@ pub use distance::{dot, squared_distance};
 pub use embedding::{Embedding, EmbeddingError};
 pub use few_shot::{Prototypes, Recognition};
 pub use file::{FileError, FileKind};
-pub use forward::normalize_pixel;
+pub use forward::float::normalize_pixel;
 pub use gallery::{Gallery, GalleryError, GalleryFile, GalleryFileError};
 #[doc(hidden)]
 pub use include::Aligned;
 pub use model::{Acceptance, EmbedError, Encoding, F32, Model, ModelError, Rule, SelfTestError};
 pub use names::Names;
 pub use network::{Network, NetworkError, Shape, Tensor};
+pub use quantized::QuantizedConv;
 #[cfg(feature = "store")]
 pub use store::{Store, StoreError};
 pub use top_k::{Match, Matches, TopK};

@@ -16,7 +16,8 @@ pub use self_test::{SELF_TEST_TOLERANCE, SelfTest, SelfTestError};
 
 use crate::chunks::chunks;
 use crate::file::{self, FileKind};
-use crate::{Embedding, Names, Network, forward};
+use crate::forward::float;
+use crate::{Embedding, Names, Network};
 
 /// A model file, checked and used where it lies.
 ///
@@ -165,7 +166,7 @@ impl Model<'_, F32> {
         workspace: &'w mut [f32],
     ) -> Result<Embedding<'w>, EmbedError> {
         let (convs, _) = packing::views(&self.network, self.values);
-        let features = forward::features(&self.network, convs, image, workspace)?;
+        let features = float::features(&self.network, convs, image, workspace)?;
         Ok(Embedding::normalize(features)?)
     }
 
@@ -190,7 +191,7 @@ impl Model<'_, F32> {
             return Err(EmbedError::Logits { expected: classes, found: logits.len() });
         }
         let (convs, [weights, biases]) = packing::views(&self.network, self.values);
-        let features = forward::features(&self.network, convs, image, workspace)?;
+        let features = float::features(&self.network, convs, image, workspace)?;
         let rows = chunks(weights, features.len());
         let mut best = (0, f32::NEG_INFINITY);
         for (class, (logit, (row, bias))) in logits.iter_mut().zip(rows.zip(biases)).enumerate() {

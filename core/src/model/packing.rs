@@ -5,7 +5,7 @@
 //! the biases, then `[ky][kx][input]`. Lanes beyond the last output channel are
 //! 0. The classifier follows as `[class][embedding]`, then its biases.
 
-use crate::forward::{BLOCK, Conv};
+use crate::forward::float::{BLOCK, Conv};
 use crate::{Network, Tensor};
 
 /// Values of one packed convolution.

@@ -4,7 +4,7 @@
 //! eight weights serves 16 multiply-adds.
 
 use super::{BLOCK, Conv, Lanes, Window};
-use crate::machine::{convolve_pair, convolve_single, maxima};
+use crate::machine::fpu::{convolve_pair, convolve_single, maxima};
 
 /// Neighbours of a row that are computed together.
 pub(super) const PIXELS: usize = 2;

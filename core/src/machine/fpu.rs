@@ -1,5 +1,4 @@
-//! Inner loops in machine instructions, for Cortex-M with an FPU: the only
-//! unsafe code of this library.
+//! Inner loops for Cortex-M with an FPU.
 //!
 //! Stable Rust has no fused multiply-add without a maths library, and an
 //! ordinary product and sum are two instructions. Every function here has a
@@ -9,7 +8,7 @@
 use core::arch::asm;
 use core::mem::MaybeUninit;
 
-use crate::forward::{BLOCK, Lanes};
+use crate::forward::float::{BLOCK, Lanes};
 
 /// Adds the product of the weights in s24-s31 and `$x` to the lanes of the
 /// first pixel, s0-s7.

@@ -1,0 +1,23 @@
+//! Quantised parameters in their plain order, from which every packing is made.
+
+/// One 3x3 convolution, quantised.
+///
+/// With x the `u8` inputs, the output of channel o is
+///
+/// ```text
+/// a = biases[o] + 4 sum(weights[o] x)
+/// y = min(255, floor((max(a, 0) multipliers[o] + 2^31) / 2^32))
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuantizedConv<'a> {
+    /// Input channels.
+    pub inputs: usize,
+    /// Output channels.
+    pub outputs: usize,
+    /// `[output][input][ky][kx]`, each from -127 to 127.
+    pub weights: &'a [i8],
+    /// One for each output channel, at most 2^30 in magnitude.
+    pub biases: &'a [i32],
+    /// One for each output channel, below 2^31.
+    pub multipliers: &'a [u32],
+}
