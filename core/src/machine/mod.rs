@@ -5,3 +5,6 @@
 
 #[cfg(arm_vfma)]
 pub(crate) mod fpu;
+
+#[cfg(arm_dsp)]
+pub(crate) mod dsp;

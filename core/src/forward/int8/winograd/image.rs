@@ -55,7 +55,7 @@ pub(crate) fn outputs(packed: &[u32], v: &[u32; IMAGE_WORDS], out: &mut [u32]) {
     }
 }
 
-#[inline(always)]
+#[inline(never)]
 fn activation(output: &[u32; IMAGE_WORDS + 2], v: &[u32; IMAGE_WORDS]) -> u32 {
     let [u0, u1, u2, u3, u4, u5, u6, u7, bias, multiplier] = *output;
     let [v0, v1, v2, v3, v4, v5, v6, v7] = *v;
@@ -64,8 +64,10 @@ fn activation(output: &[u32; IMAGE_WORDS + 2], v: &[u32; IMAGE_WORDS]) -> u32 {
         [a * c, b * d]
     };
     let split = |u, v| {
+        // Multiplies and adds, then doubles and subtracts: one instruction each.
         let [a, b] = products(u, v);
-        [a + b, a - b]
+        let sum = a + b;
+        [sum, sum - (b + b)]
     };
     let [g, h] = split(u0, v0);
     let [s1, d1] = split(u1, v1);

@@ -81,9 +81,21 @@ pub(crate) use packing::{check, pack, packed_len, unpack};
 
 use super::{Conv, QUAD, Stage};
 use crate::chunks::chunks_mut;
+#[cfg(arm_dsp)]
+use crate::machine::dsp as kernels;
+#[cfg(not(arm_dsp))]
+use portable as kernels;
+
+/// The kernels in portable Rust, which define the bits of those in machine
+/// instructions.
+pub(crate) mod portable {
+    pub(crate) use super::image::{outputs as image_outputs, tile as image_tile};
+    pub(crate) use super::plain::{outputs as plain_outputs, tile as plain_tile};
+    pub(crate) use super::pooled::{outputs as pooled_outputs, tile as pooled_tile};
+}
 
 /// The inverse of 9 modulo 2^32.
-const NINTH: u32 = 0x38E3_8E39;
+pub(crate) const NINTH: u32 = 0x38E3_8E39;
 
 /// Rows and columns of outputs that [`convolve`] computes.
 pub(crate) const TILE: (usize, usize) = (3, 3);
@@ -119,15 +131,15 @@ pub(crate) fn convolve_pool_image(
         let Some(v) = scratch.first_chunk_mut() else { return };
         for (x, out) in pixels.enumerate() {
             let Some(rows) = window(&rows, 2 * x, 4) else { return };
-            image::tile(rows, v);
-            image::outputs(conv.packed, v, out);
+            kernels::image_tile(rows, v);
+            kernels::image_outputs(conv.packed, v, out);
         }
     } else {
         let Some(v) = scratch.get_mut(..scratch_len(Stage::First, conv.inputs, 0)) else { return };
         for (x, out) in pixels.enumerate() {
             let Some(rows) = window(&rows, 2 * x * conv.inputs, 4 * conv.inputs) else { return };
             pooled::tile_of_pixels(rows, conv.inputs, v);
-            pooled::outputs(conv.packed, v, out);
+            kernels::pooled_outputs(conv.packed, v, out);
         }
     }
 }
@@ -144,8 +156,8 @@ pub(crate) fn convolve_pool(
     let Some(v) = scratch.get_mut(..scratch_len(Stage::Second, conv.inputs, 0)) else { return };
     for (x, out) in chunks_mut(out, conv.outputs.div_ceil(QUAD)).enumerate() {
         let Some(rows) = window(&rows, 2 * x * quads, 4 * quads) else { return };
-        pooled::tile(rows, v);
-        pooled::outputs(conv.packed, v, out);
+        kernels::pooled_tile(rows, v);
+        kernels::pooled_outputs(conv.packed, v, out);
     }
 }
 
@@ -165,8 +177,8 @@ pub(crate) fn convolve(
         let row = rows.get(y).and_then(|row| row.get(x * quads..)).unwrap_or_default();
         row.get(..5 * quads).unwrap_or(row)
     });
-    plain::tile(rows, v);
-    plain::outputs(conv.packed, v, out);
+    kernels::plain_tile(rows, v);
+    kernels::plain_outputs(conv.packed, v, out);
 }
 
 /// The same `len` values of four rows.
