@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::{Code, F32};
+
 #[cfg(not(arm_vfma))]
 use libm::sqrtf as square_root;
 
@@ -14,13 +16,14 @@ const SMALLEST_NORM: f32 = 1e-12;
 /// How far a squared norm may exceed 1 through rounding.
 const NORM_TOLERANCE: f32 = 1e-3;
 
-/// A feature vector divided by its L2 norm.
+/// A feature vector in the [`Code`] `C`, which is [`F32`] or an integer code.
 ///
-/// Every value is finite. The norm is 1, except that features whose norm is
+/// The values of an [`F32`] embedding are the features divided by their L2
+/// norm. Every value is finite. The norm is 1, except that features whose norm is
 /// below 1e-12 keep a smaller one, and zero features give a zero embedding.
 /// The values are in PyTorch's flatten order `[channel][grid row][grid column]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Embedding<'a>(&'a [f32]);
+pub struct Embedding<'a, C: Code = F32>(&'a [C::Word]);
 
 /// Why values are not an embedding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +46,18 @@ impl fmt::Display for EmbeddingError {
 }
 
 impl core::error::Error for EmbeddingError {}
+
+impl<'a, C: Code> Embedding<'a, C> {
+    /// Words that are known to be an embedding.
+    pub(crate) const fn from_words(words: &'a [C::Word]) -> Self {
+        Embedding(words)
+    }
+
+    /// The words, as the code lays them out: the values of an [`F32`] embedding.
+    pub const fn as_slice(&self) -> &'a [C::Word] {
+        self.0
+    }
+}
 
 impl<'a> Embedding<'a> {
     /// Takes values that are normalised already.
@@ -76,11 +91,6 @@ impl<'a> Embedding<'a> {
             *value /= divisor;
         }
         Ok(Embedding(features))
-    }
-
-    /// The values.
-    pub const fn as_slice(&self) -> &'a [f32] {
-        self.0
     }
 }
 

@@ -35,6 +35,7 @@
 #![cfg_attr(machine, deny(unsafe_code))]
 
 mod chunks;
+pub mod code;
 mod distance;
 mod embedding;
 pub mod few_shot;
@@ -53,6 +54,7 @@ mod quantized;
 pub mod store;
 mod top_k;
 
+pub use code::{Code, U8};
 pub use distance::{dot, squared_distance};
 pub use embedding::{Embedding, EmbeddingError};
 pub use few_shot::{Prototypes, Recognition};

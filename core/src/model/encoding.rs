@@ -21,7 +21,7 @@ pub(super) mod sealed {
 pub trait Encoding: sealed::Sealed {}
 
 /// Parameters as 32-bit floating-point numbers.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum F32 {}
 
 impl Encoding for F32 {}
