@@ -54,7 +54,7 @@ mod quantized;
 pub mod store;
 mod top_k;
 
-pub use code::{Code, U8};
+pub use code::{Binary, Code, CodeError, Coder, Projected, TwoStage, U8};
 pub use distance::{dot, squared_distance};
 pub use embedding::{Embedding, EmbeddingError};
 pub use few_shot::{Prototypes, Recognition};

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::GalleryFileError;
 use crate::chunks::chunks;
 use crate::file::{self, FileKind};
-use crate::{Embedding, Names};
+use crate::{Embedding, F32, Names};
 
 /// Embeddings as f32: the only code of version 1.
 const CODE_F32: u8 = 0;
@@ -77,7 +77,7 @@ fn check(
         return Err(GalleryFileError::Labels);
     }
     for embedding in chunks(embeddings, dimension) {
-        Embedding::from_slice(embedding)?;
+        Embedding::<F32>::from_slice(embedding)?;
     }
     Ok(())
 }

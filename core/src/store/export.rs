@@ -8,7 +8,7 @@ use embedded_storage::nor_flash::NorFlash;
 use super::layout::{CODE_F32, VERSION, checksum};
 use super::{Store, StoreError};
 use crate::gallery::MAX_LABEL;
-use crate::{Embedding, file};
+use crate::{Embedding, F32, file};
 
 const MAGIC: [u8; 8] = *b"LKENROL\0";
 
@@ -134,7 +134,7 @@ impl<F: NorFlash, const D: usize> Store<F, D> {
         let mut unchecked = records.clone();
         while let Some(record) = unchecked.next()? {
             values(record.values, &mut embedding);
-            Embedding::from_slice(&embedding).map_err(|_| StoreError::DamagedExport)?;
+            Embedding::<F32>::from_slice(&embedding).map_err(|_| StoreError::DamagedExport)?;
         }
         if records.left > self.capacity().saturating_sub(self.len()?) {
             return Err(StoreError::Full);
@@ -144,7 +144,7 @@ impl<F: NorFlash, const D: usize> Store<F, D> {
         while let Some(record) = records.next()? {
             values(record.values, &mut embedding);
             let embedding =
-                Embedding::from_slice(&embedding).map_err(|_| StoreError::DamagedExport)?;
+                Embedding::<F32>::from_slice(&embedding).map_err(|_| StoreError::DamagedExport)?;
             let id = self.enrol(record.label, &embedding)?;
             renamed(record.id, id);
         }
