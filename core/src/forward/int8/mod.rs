@@ -16,6 +16,7 @@
 //! Activations lie channels-last, each pixel padded with zeros to whole words
 //! of four channels, the lowest channel in the lowest byte.
 
+pub(crate) mod direct;
 mod requantize;
 
 pub(crate) use requantize::requantize;
@@ -29,4 +30,13 @@ pub(crate) struct Conv<'a> {
     pub packed: &'a [u32],
     pub inputs: usize,
     pub outputs: usize,
+}
+
+/// A convolution's place in the network: the order of its packed weights
+/// depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    First,
+    Second,
+    Third,
 }
