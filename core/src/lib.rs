@@ -54,7 +54,7 @@ mod quantized;
 pub mod store;
 mod top_k;
 
-pub use code::{Code, U8};
+pub use code::{Binary, Code, CodeError, Coder, Projected, TwoStage, U8};
 pub use distance::{dot, squared_distance};
 pub use embedding::{Embedding, EmbeddingError};
 pub use few_shot::{Prototypes, Recognition};
@@ -63,10 +63,12 @@ pub use forward::float::normalize_pixel;
 pub use gallery::{Gallery, GalleryError, GalleryFile, GalleryFileError};
 #[doc(hidden)]
 pub use include::Aligned;
-pub use model::{Acceptance, EmbedError, Encoding, F32, Model, ModelError, Rule, SelfTestError};
+pub use model::{
+    Acceptance, EmbedError, Encoding, F32, Int8, Model, ModelError, Rule, SelfTestError,
+};
 pub use names::Names;
 pub use network::{Network, NetworkError, Shape, Tensor};
-pub use quantized::QuantizedConv;
+pub use quantized::{MAX_BIAS, MAX_MULTIPLIER, Packing, QuantizedConv};
 #[cfg(feature = "store")]
 pub use store::{Store, StoreError};
 pub use top_k::{Match, Matches, TopK};
