@@ -1,5 +1,6 @@
 //! A few signed values and the inverse of their norm.
 
+use super::kernel::Signed;
 use super::sealed::Sealed;
 use super::vector::{ORTHOGONAL, cosine, inverse_root};
 use super::{Code, from_units, kernel};
@@ -81,9 +82,13 @@ impl Sealed for Projected {
         let (Some((x, query)), Some((y, item))) = (query.split_first(), item.split_first()) else {
             return ORTHOGONAL;
         };
-        let dot = kernel::signed_dot(query, item);
-        let cosine = cosine(dot.unsigned_abs(), *x, *y, SHIFT);
-        if dot < 0 { ORTHOGONAL.saturating_add(cosine) } else { ORTHOGONAL.saturating_sub(cosine) }
+        rank(kernel::dot::<Signed>(query, item), *x, *y)
+    }
+
+    #[inline(always)]
+    fn keys(query: &[u32], items: &[u32], mut found: impl FnMut(u32)) {
+        let Some((x, query)) = query.split_first() else { return };
+        kernel::dots::<Signed>(query, items, |dot, y| found(rank(dot, *x, y)));
     }
 
     fn distance(key: u32, _: usize) -> f32 {
@@ -95,6 +100,13 @@ impl Sealed for Projected {
         let scale = inverse_norm as f32 / (1u64 << 38) as f32;
         bytes(values).map(move |byte| f32::from(byte) * scale)
     }
+}
+
+/// The distance of vectors with a scalar product and inverse norms.
+#[inline(always)]
+fn rank(dot: i32, x: u32, y: u32) -> u32 {
+    let cosine = cosine(dot.unsigned_abs(), x, y, SHIFT);
+    if dot < 0 { ORTHOGONAL.saturating_add(cosine) } else { ORTHOGONAL.saturating_sub(cosine) }
 }
 
 /// The first word of an embedding with these values.

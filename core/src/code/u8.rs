@@ -1,5 +1,6 @@
 //! Values from 0 to 255 and the inverse of their norm.
 
+use super::kernel::Unsigned;
 use super::sealed::Sealed;
 use super::vector::{ORTHOGONAL, Scale, cosine, inverse_root};
 use super::{Code, CodeError, from_units, kernel};
@@ -104,13 +105,13 @@ impl Sealed for U8 {
         let (Some((x, query)), Some((y, item))) = (query.split_first(), item.split_first()) else {
             return ORTHOGONAL;
         };
-        rank(kernel::dot(query, item), *x, *y)
+        rank(kernel::dot::<Unsigned>(query, item), *x, *y)
     }
 
     #[inline(always)]
     fn keys(query: &[u32], items: &[u32], mut found: impl FnMut(u32)) {
         let Some((x, query)) = query.split_first() else { return };
-        kernel::dots(query, items, |dot, y| found(rank(dot, *x, y)));
+        kernel::dots::<Unsigned>(query, items, |dot, y| found(rank(dot, *x, y)));
     }
 
     fn distance(key: u32, _: usize) -> f32 {
