@@ -113,11 +113,8 @@ pub(super) fn hamming(x: &[u32], y: &[u32]) -> u32 {
     let (x_blocks, x_rest) = x.as_chunks::<8>();
     let (y_blocks, y_rest) = y.as_chunks::<8>();
     let mut count = 0u32;
-    for ([a, b, c, d, e, f, g, h], y) in x_blocks.iter().zip(y_blocks) {
-        // Not a loop: a compiler that optimises for size keeps it.
-        let words =
-            [a ^ y[0], b ^ y[1], c ^ y[2], d ^ y[3], e ^ y[4], f ^ y[5], g ^ y[6], h ^ y[7]];
-        count = count.wrapping_add(count_ones(words));
+    for (x, y) in x_blocks.iter().zip(y_blocks) {
+        count = count.wrapping_add(different_bits(x, y));
     }
     for (x, y) in x_rest.iter().zip(y_rest) {
         count = count.wrapping_add((x ^ y).count_ones());
@@ -125,16 +122,17 @@ pub(super) fn hamming(x: &[u32], y: &[u32]) -> u32 {
     count
 }
 
-/// Number of ones in 256 bits, for processors without an instruction for it:
-/// full adders turn seven words into three, of ones, twos and fours.
+/// Number of bits that differ in 256, for processors without an instruction for
+/// it: full adders turn seven words into three, of ones, twos and fours.
 #[inline(always)]
-fn count_ones([a, b, c, d, e, f, g, rest]: [u32; 8]) -> u32 {
+fn different_bits(x: &[u32; 8], y: &[u32; 8]) -> u32 {
     const PAIRS: u32 = 0x5555_5555;
     const NIBBLES: u32 = 0x3333_3333;
     const BYTES: u32 = 0x0F0F_0F0F;
-    let (ones_a, twos_a) = full_adder(a, b, c);
-    let (ones_b, twos_b) = full_adder(d, e, f);
-    let (ones, twos_c) = full_adder(ones_a, ones_b, g);
+    // Not a loop: a compiler that optimises for size keeps it.
+    let (ones_a, twos_a) = full_adder(x[0] ^ y[0], x[1] ^ y[1], x[2] ^ y[2]);
+    let (ones_b, twos_b) = full_adder(x[3] ^ y[3], x[4] ^ y[4], x[5] ^ y[5]);
+    let (ones, twos_c) = full_adder(ones_a, ones_b, x[6] ^ y[6]);
     let (twos, fours) = full_adder(twos_a, twos_b, twos_c);
     // In each nibble the number of its ones, at most 4.
     let nibbles = |word: u32| {
@@ -143,7 +141,7 @@ fn count_ones([a, b, c, d, e, f, g, rest]: [u32; 8]) -> u32 {
     };
     let bytes = |nibbles: u32| (nibbles & BYTES).wrapping_add(nibbles >> 4 & BYTES);
     // At most 8 and 12.
-    let low = nibbles(ones).wrapping_add(nibbles(rest));
+    let low = nibbles(ones).wrapping_add(nibbles(x[7] ^ y[7]));
     let high = nibbles(twos).wrapping_add(nibbles(fours) << 1);
     // At most 16 + 2 x 24 a byte.
     let counts = bytes(low).wrapping_add(bytes(high) << 1);

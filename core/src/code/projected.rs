@@ -111,8 +111,7 @@ fn rank(dot: i32, x: u32, y: u32) -> u32 {
 
 /// The first word of an embedding with these values.
 pub(super) fn inverse_norm_of(values: &[u32]) -> u32 {
-    let squares = bytes(values).map(|byte| i32::from(byte) * i32::from(byte));
-    inverse_root(squares.fold(0, i32::wrapping_add).cast_unsigned(), 76)
+    inverse_root(kernel::dot::<Signed>(values, values).cast_unsigned(), 76)
 }
 
 /// The values, 4 of each word.
