@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::{Code, F32};
+
 #[cfg(not(arm_vfma))]
 use libm::sqrtf as square_root;
 
@@ -11,16 +13,14 @@ use crate::machine::fpu::square_root;
 /// PyTorch's `normalize` clamps the norm below at this.
 const SMALLEST_NORM: f32 = 1e-12;
 
-/// How far a squared norm may exceed 1 through rounding.
-const NORM_TOLERANCE: f32 = 1e-3;
-
-/// A feature vector divided by its L2 norm.
+/// A feature vector in the [`Code`] `C`, which is [`F32`] or an integer code.
 ///
-/// Every value is finite. The norm is 1, except that features whose norm is
+/// The values of an [`F32`] embedding are the features divided by their L2
+/// norm. Every value is finite. The norm is 1, except that features whose norm is
 /// below 1e-12 keep a smaller one, and zero features give a zero embedding.
 /// The values are in PyTorch's flatten order `[channel][grid row][grid column]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Embedding<'a>(&'a [f32]);
+pub struct Embedding<'a, C: Code = F32>(&'a [C::Word]);
 
 /// Why values are not an embedding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +31,10 @@ pub enum EmbeddingError {
     NotFinite,
     /// The norm is above 1.
     NotNormalized,
+    /// The words are not what the integer code allows: the inverse norm is not
+    /// that of the values, their largest is not the code's, or there are too
+    /// many or too few words.
+    Code,
 }
 
 impl fmt::Display for EmbeddingError {
@@ -38,29 +42,45 @@ impl fmt::Display for EmbeddingError {
         f.write_str(match self {
             EmbeddingError::NotFinite => "the embedding has a value that is not finite",
             EmbeddingError::NotNormalized => "the embedding's norm is above 1",
+            EmbeddingError::Code => "the embedding's words do not fit its code",
         })
     }
 }
 
 impl core::error::Error for EmbeddingError {}
 
-impl<'a> Embedding<'a> {
-    /// Takes values that are normalised already.
-    ///
-    /// # Errors
-    /// [`EmbeddingError::NotFinite`], or [`EmbeddingError::NotNormalized`] for a
-    /// squared norm above 1.001.
-    pub fn from_slice(values: &'a [f32]) -> Result<Embedding<'a>, EmbeddingError> {
-        let squared_norm = crate::dot(values, values);
-        if !squared_norm.is_finite() {
-            return Err(EmbeddingError::NotFinite);
-        }
-        if squared_norm > 1.0 + NORM_TOLERANCE {
-            return Err(EmbeddingError::NotNormalized);
-        }
-        Ok(Embedding(values))
+impl<'a, C: Code> Embedding<'a, C> {
+    /// Words that are known to be an embedding.
+    pub(crate) const fn from_words(words: &'a [C::Word]) -> Self {
+        Embedding(words)
     }
 
+    /// Takes words as the code lays them out: for [`F32`], values that are
+    /// normalised already.
+    ///
+    /// # Errors
+    /// For [`F32`] [`EmbeddingError::NotFinite`], or
+    /// [`EmbeddingError::NotNormalized`] for a squared norm above 1.001; for
+    /// integer codes [`EmbeddingError::Code`].
+    pub fn from_slice(words: &'a [C::Word]) -> Result<Self, EmbeddingError> {
+        C::check(words)?;
+        Ok(Embedding(words))
+    }
+
+    /// The words, as the code lays them out: the values of an [`F32`] embedding.
+    pub const fn as_slice(&self) -> &'a [C::Word] {
+        self.0
+    }
+
+    /// The values, divided by their norm, whatever the code: bits are 1 and -1
+    /// before that. A last word that is not full adds the values that it has
+    /// room for.
+    pub fn values(&self) -> impl ExactSizeIterator<Item = f32> + use<'a, C> {
+        C::values(self.0)
+    }
+}
+
+impl<'a> Embedding<'a> {
     /// Divides features by max(L2 norm, 1e-12) in place, as PyTorch's
     /// [`normalize`](https://pytorch.org/docs/stable/generated/torch.nn.functional.normalize.html).
     ///
@@ -77,11 +97,6 @@ impl<'a> Embedding<'a> {
         }
         Ok(Embedding(features))
     }
-
-    /// The values.
-    pub const fn as_slice(&self) -> &'a [f32] {
-        self.0
-    }
 }
 
 #[cfg(test)]
@@ -97,15 +112,15 @@ mod tests {
         let mut tiny = [5e-13, 0.0];
         let tiny = Embedding::normalize(&mut tiny).unwrap();
         assert_eq!(tiny.as_slice(), [0.5, 0.0]);
-        assert_eq!(Embedding::from_slice(tiny.as_slice()), Ok(tiny));
+        assert_eq!(Embedding::<F32>::from_slice(tiny.as_slice()), Ok(tiny));
     }
 
     #[test]
     fn refuses_what_is_no_embedding() {
         for bad in [f32::NAN, f32::INFINITY, 1e30] {
             assert_eq!(Embedding::normalize(&mut [bad, 1.0]), Err(EmbeddingError::NotFinite));
-            assert_eq!(Embedding::from_slice(&[bad, 1.0]), Err(EmbeddingError::NotFinite));
+            assert_eq!(Embedding::<F32>::from_slice(&[bad, 1.0]), Err(EmbeddingError::NotFinite));
         }
-        assert_eq!(Embedding::from_slice(&[1.0, 0.1]), Err(EmbeddingError::NotNormalized));
+        assert_eq!(Embedding::<F32>::from_slice(&[1.0, 0.1]), Err(EmbeddingError::NotNormalized));
     }
 }

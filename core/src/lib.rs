@@ -35,6 +35,7 @@
 #![cfg_attr(machine, deny(unsafe_code))]
 
 mod chunks;
+pub mod code;
 mod distance;
 mod embedding;
 pub mod few_shot;
@@ -53,6 +54,7 @@ mod quantized;
 pub mod store;
 mod top_k;
 
+pub use code::{Binary, Code, CodeError, Coder, Projected, TwoStage, U8};
 pub use distance::{dot, squared_distance};
 pub use embedding::{Embedding, EmbeddingError};
 pub use few_shot::{Prototypes, Recognition};
@@ -61,10 +63,12 @@ pub use forward::float::normalize_pixel;
 pub use gallery::{Gallery, GalleryError, GalleryFile, GalleryFileError};
 #[doc(hidden)]
 pub use include::Aligned;
-pub use model::{Acceptance, EmbedError, Encoding, F32, Model, ModelError, Rule, SelfTestError};
+pub use model::{
+    Acceptance, EmbedError, Encoding, F32, Int8, Model, ModelError, Rule, SelfTestError,
+};
 pub use names::Names;
 pub use network::{Network, NetworkError, Shape, Tensor};
-pub use quantized::{MAX_BIAS, MAX_MULTIPLIER, QuantizedConv};
+pub use quantized::{MAX_BIAS, MAX_MULTIPLIER, Packing, QuantizedConv};
 #[cfg(feature = "store")]
 pub use store::{Store, StoreError};
 pub use top_k::{Match, Matches, TopK};

@@ -5,6 +5,9 @@
 
 #[cfg(arm_vfma)]
 pub(crate) mod fpu;
-
 #[cfg(arm_dsp)]
-pub(crate) mod dsp;
+pub(crate) mod search_dsp;
+#[cfg(arm_v6m)]
+pub(crate) mod search_v6m;
+#[cfg(arm_dsp)]
+pub(crate) mod winograd_dsp;

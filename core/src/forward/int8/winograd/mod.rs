@@ -82,7 +82,7 @@ pub(crate) use packing::{check, pack, packed_len, unpack};
 use super::{Conv, QUAD, Stage};
 use crate::chunks::chunks_mut;
 #[cfg(arm_dsp)]
-use crate::machine::dsp as kernels;
+use crate::machine::winograd_dsp as kernels;
 #[cfg(not(arm_dsp))]
 use portable as kernels;
 
