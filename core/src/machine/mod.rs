@@ -5,3 +5,6 @@
 
 #[cfg(arm_vfma)]
 pub(crate) mod fpu;
+
+#[cfg(arm_v6m)]
+pub(crate) mod v6m;

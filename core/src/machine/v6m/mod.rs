@@ -1,0 +1,11 @@
+//! Integer convolutions for processors with Armv6-M's instructions: Cortex-M0,
+//! M0+, M23.
+//!
+//! They multiply low registers only, and a product overwrites a factor. Weights
+//! are taken apart as they are read; the tile's values lie as `i32`, each pair
+//! of channels side by side, where the extra memory is small.
+
+pub(crate) mod image;
+pub(crate) mod pooled;
+mod requantize;
+pub(crate) mod tile;
