@@ -64,7 +64,7 @@ pub use include::Aligned;
 pub use model::{Acceptance, EmbedError, Encoding, F32, Model, ModelError, Rule, SelfTestError};
 pub use names::Names;
 pub use network::{Network, NetworkError, Shape, Tensor};
-pub use quantized::QuantizedConv;
+pub use quantized::{MAX_BIAS, MAX_MULTIPLIER, QuantizedConv};
 #[cfg(feature = "store")]
 pub use store::{Store, StoreError};
 pub use top_k::{Match, Matches, TopK};

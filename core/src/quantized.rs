@@ -16,8 +16,15 @@ pub struct QuantizedConv<'a> {
     pub outputs: usize,
     /// `[output][input][ky][kx]`, each from -127 to 127.
     pub weights: &'a [i8],
-    /// One for each output channel, at most 2^30 in magnitude.
+    /// One for each output channel, at most [`MAX_BIAS`] in magnitude.
     pub biases: &'a [i32],
-    /// One for each output channel, below 2^31.
+    /// One for each output channel, at most [`MAX_MULTIPLIER`].
     pub multipliers: &'a [u32],
 }
+
+/// Largest magnitude of a bias: with the largest sum of any network of the
+/// family, 4 x 9 x 512 x 127 x 255, it stays below 2^31.
+pub const MAX_BIAS: i32 = 1 << 30;
+
+/// Largest multiplier.
+pub const MAX_MULTIPLIER: u32 = i32::MAX as u32;

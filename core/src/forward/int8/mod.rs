@@ -17,6 +17,7 @@
 //! of four channels, the lowest channel in the lowest byte.
 
 mod requantize;
+mod winograd;
 
 pub(crate) use requantize::requantize;
 
@@ -29,4 +30,15 @@ pub(crate) struct Conv<'a> {
     pub packed: &'a [u32],
     pub inputs: usize,
     pub outputs: usize,
+}
+
+/// Which of the three convolutions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Reads the image; pooled.
+    First,
+    /// Pooled.
+    Second,
+    /// Not pooled.
+    Third,
 }
