@@ -17,7 +17,7 @@
 //! of four channels, the lowest channel in the lowest byte.
 
 mod requantize;
-mod winograd;
+pub(crate) mod winograd;
 
 pub(crate) use requantize::requantize;
 

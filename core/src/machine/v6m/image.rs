@@ -2,7 +2,7 @@
 
 use core::arch::naked_asm;
 
-use super::requantize::requantize;
+use super::text::{enter, leave, requantize};
 
 /// Words of a tile: the element rows 0, 1, 3, 2 of V as `i32`, and the byte of
 /// the output where the tile's pixel starts.
@@ -12,10 +12,22 @@ const TILE: usize = 17;
 macro_rules! unpack {
     ($word:literal, $low:literal, $high:literal) => {
         concat!(
-            "sxth r5, ", $word, "\n",
-            "str r5, [sp, #", $low, "]\n",
-            "asrs ", $word, ", ", $word, ", #16\n",
-            "str ", $word, ", [sp, #", $high, "]\n",
+            "sxth r5, ",
+            $word,
+            "\n",
+            "str r5, [sp, #",
+            $low,
+            "]\n",
+            "asrs ",
+            $word,
+            ", ",
+            $word,
+            ", #16\n",
+            "str ",
+            $word,
+            ", [sp, #",
+            $high,
+            "]\n",
         )
     };
 }
@@ -56,19 +68,24 @@ unsafe extern "C" fn outputs_of(
     channels: usize,
 ) {
     naked_asm!(
-        "push {{r4, r5, r6, r7, lr}}",
-        "mov r4, r8",
-        "mov r5, r9",
-        "mov r6, r10",
-        "mov r7, r11",
-        "push {{r4, r5, r6, r7}}",
-        "sub sp, #84",
+        enter!("84"),
         "ldr r4, [sp, #120]",
         "adds r4, r4, r3",
         "str r3, [sp, #68]",
         "str r4, [sp, #72]",
         "str r1, [sp, #76]",
         "mov lr, r2",
+        // Zeros to all pixels.
+        "ldr r5, [r1, #64]",
+        "subs r2, #4",
+        "ldr r6, [r2]",
+        "adds r5, r5, r3",
+        "adds r6, r6, r4",
+        "movs r7, #0",
+        "6:",
+        "stm r5!, {{r7}}",
+        "cmp r5, r6",
+        "bne 6b",
         "1:",
         "ldm r0!, {{r1, r2, r3, r4}}",
         unpack!("r1", "24", "52"),
@@ -140,65 +157,140 @@ unsafe extern "C" fn outputs_of(
         "beq 5f",
         "b 1b",
         "5:",
-        "add sp, #84",
-        "pop {{r4, r5, r6, r7}}",
-        "mov r8, r4",
-        "mov r9, r5",
-        "mov r10, r6",
-        "mov r11, r7",
-        "pop {{r4, r5, r6, r7, pc}}",
+        leave!("84"),
     )
 }
 
 /// Words of the packed parameters of an output channel.
 const RECORD: usize = 10;
 
-/// Words in which [`convolve_pool`] works: room for the tiles of as many pixels.
-pub(crate) const fn scratch_len(pixels: usize) -> usize {
-    pixels * TILE
+/// Words in which [`convolve_pool`] works at least: with room for more tiles it
+/// takes U apart less often.
+pub(crate) const SCRATCH: usize = 7 * TILE;
+
+/// Transforms four pixels of a row, $row bytes from sp its pointer, r8 bytes
+/// from that on, and stores them at r7: (d0 - d2, d1 + d2, d1 - d2, d3 - d1).
+macro_rules! pixels {
+    ($row:literal) => {
+        concat!(
+            "ldr r0, [sp, #",
+            $row,
+            "]\n",
+            "add r0, r8\n",
+            "ldrb r1, [r0, #0]\n",
+            "ldrb r2, [r0, #1]\n",
+            "ldrb r3, [r0, #2]\n",
+            "ldrb r4, [r0, #3]\n",
+            "subs r1, r1, r3\n",
+            "subs r4, r4, r2\n",
+            "adds r5, r2, r3\n",
+            "subs r3, r2, r3\n",
+            "mov r2, r5\n",
+            "stm r7!, {{r1, r2, r3, r4}}\n",
+        )
+    };
 }
 
-/// A column of the tile times B^T.
-#[inline(always)]
-fn column(rows: [&[u8]; 4], x: usize) -> [i32; 4] {
-    let [a, b, c, d] = rows.map(|row| row.get(x).copied().map_or(0, i32::from));
-    [a - c, b + c, b - c, d - b]
+/// Transforms a column of four rows at r7.
+macro_rules! column {
+    ($a:literal, $b:literal, $c:literal, $d:literal) => {
+        concat!(
+            "ldr r0, [r7, #",
+            $a,
+            "]\n",
+            "ldr r1, [r7, #",
+            $b,
+            "]\n",
+            "ldr r2, [r7, #",
+            $c,
+            "]\n",
+            "ldr r3, [r7, #",
+            $d,
+            "]\n",
+            "subs r0, r0, r2\n",
+            "str r0, [r7, #",
+            $a,
+            "]\n",
+            "adds r0, r1, r2\n",
+            "str r0, [r7, #",
+            $b,
+            "]\n",
+            "subs r0, r3, r1\n",
+            "str r0, [r7, #",
+            $c,
+            "]\n",
+            "subs r0, r1, r2\n",
+            "str r0, [r7, #",
+            $d,
+            "]\n",
+        )
+    };
 }
 
-/// V of the pixels from `start` on; the tiles of the pixels whose input the
-/// rows do not hold are left as they are. Returns the number of the others.
+/// Makes `count` tiles of the image from byte `x` of four rows on. The first
+/// one's output starts at byte `first` and `pixel` bytes before the next.
+#[unsafe(naked)]
+unsafe extern "C" fn transform_of(
+    rows: *const *const u8,
+    x: usize,
+    tiles: *mut [u32; TILE],
+    count: usize,
+    first: usize,
+    pixel: usize,
+) {
+    naked_asm!(
+        enter!("20"),
+        "mov r8, r1",
+        "mov r7, r2",
+        "mov r9, r3",
+        "ldm r0!, {{r1, r2, r3, r4}}",
+        "mov r0, sp",
+        "stm r0!, {{r1, r2, r3, r4}}",
+        "ldr r6, [sp, #56]",
+        "2:",
+        pixels!("0"),
+        pixels!("4"),
+        pixels!("8"),
+        pixels!("12"),
+        "subs r7, #64",
+        column!("0", "16", "32", "48"),
+        column!("4", "20", "36", "52"),
+        column!("8", "24", "40", "56"),
+        column!("12", "28", "44", "60"),
+        "str r6, [r7, #64]",
+        "adds r7, #68",
+        "ldr r0, [sp, #60]",
+        "adds r6, r6, r0",
+        "movs r0, #2",
+        "add r8, r0",
+        "mov r0, r9",
+        "subs r0, #1",
+        "mov r9, r0",
+        "bne 2b",
+        leave!("20"),
+    )
+}
+
+/// Fills tiles from pixel `start` of the output on, as many as there are and
+/// the rows have input for. Returns their number.
 fn transform(rows: [&[u8]; 4], start: usize, pixel: usize, tiles: &mut [[u32; TILE]]) -> usize {
     let len = rows.iter().map(|row| row.len()).min().unwrap_or_default();
-    let rows = rows.map(|row| row.get(..len).unwrap_or_default());
-    let mut x = 2 * start;
-    let mut columns = [column(rows, x), column(rows, x + 1)];
-    for (index, tile) in tiles.iter_mut().enumerate() {
-        if x + 4 > len {
-            return index;
+    let count = tiles.len().min((len / 2).saturating_sub(1 + start));
+    if count != 0 {
+        let rows = rows.map(<[u8]>::as_ptr);
+        // SAFETY: the function reads four bytes from `2 * start` of each row, and
+        // as many two bytes on for each further tile, up to byte `2 * (start +
+        // count) + 1`: below `len`. It writes the first `count` tiles.
+        unsafe {
+            let tiles = tiles.as_mut_ptr();
+            transform_of(rows.as_ptr(), 2 * start, tiles, count, start * pixel, pixel);
         }
-        let [a, b] = columns;
-        let [c, d] = [column(rows, x + 2), column(rows, x + 3)];
-        columns = [c, d];
-        let mut put = |at: usize, value: i32| {
-            if let Some(place) = tile.get_mut(at) {
-                *place = value.cast_unsigned();
-            }
-        };
-        for (row, place) in [0, 4, 12, 8].into_iter().enumerate() {
-            let [a, b, c, d] = [a, b, c, d].map(|column| column.get(row).copied().unwrap_or(0));
-            put(place, a - c);
-            put(place + 1, b + c);
-            put(place + 2, b - c);
-            put(place + 3, d - b);
-        }
-        put(16, ((start + index) * pixel) as i32);
-        x += 2;
     }
-    tiles.len()
+    count
 }
 
 /// One row of the pooled convolution of an image with one channel, of `quads`
-/// words a pixel; zeros for slices that do not fit together.
+/// words a pixel. Pixels whose input the rows do not hold are left as they are.
 #[inline(never)]
 pub(crate) fn convolve_pool(
     packed: &[u32],
@@ -207,7 +299,6 @@ pub(crate) fn convolve_pool(
     out: &mut [u32],
     scratch: &mut [u32],
 ) {
-    out.fill(0);
     let (tiles, _) = scratch.as_chunks_mut::<TILE>();
     if quads == 0 || tiles.is_empty() || packed.len() / (4 * RECORD) < quads {
         return;

@@ -6,6 +6,8 @@
 //! of channels side by side, where the extra memory is small.
 
 pub(crate) mod image;
+pub(crate) mod plain;
+pub(crate) mod plain_tile;
 pub(crate) mod pooled;
-mod requantize;
-pub(crate) mod tile;
+pub(crate) mod pooled_tile;
+mod text;

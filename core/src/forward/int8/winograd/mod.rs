@@ -69,21 +69,41 @@
 //! function, which has a portable form and may have one in machine
 //! instructions. V has the order of U: for each element a word for each pair.
 
+#[cfg_attr(
+    machine,
+    allow(dead_code, reason = "machine instructions take some portable forms' place")
+)]
 mod image;
 mod packing;
-mod plain;
-mod pooled;
+#[cfg_attr(machine, allow(dead_code, reason = "as above"))]
+pub(crate) mod plain;
+#[cfg_attr(machine, allow(dead_code, reason = "as above"))]
+pub(crate) mod pooled;
+#[cfg_attr(machine, allow(dead_code, reason = "as above"))]
 mod products;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use packing::{check, pack, packed_len, unpack};
 
+#[cfg(not(arm_v6m))]
+use self::{
+    plain::{outputs as plain_outputs, tile as plain_tile},
+    pooled::{outputs as pooled_outputs, tile as pooled_tile, tile_of_pixels},
+};
 use super::{Conv, QUAD, Stage};
 use crate::chunks::chunks_mut;
+#[cfg(arm_v6m)]
+use crate::machine::v6m::{
+    self,
+    plain::outputs as plain_outputs,
+    plain_tile::tile as plain_tile,
+    pooled::outputs as pooled_outputs,
+    pooled_tile::{tile as pooled_tile, tile_of_pixels},
+};
 
 /// The inverse of 9 modulo 2^32.
-const NINTH: u32 = 0x38E3_8E39;
+pub(crate) const NINTH: u32 = 0x38E3_8E39;
 
 /// Rows and columns of outputs that [`convolve`] computes.
 pub(crate) const TILE: (usize, usize) = (3, 3);
@@ -94,13 +114,19 @@ const POOLED_ELEMENTS: usize = 16;
 const PLAIN_ELEMENTS: usize = 25;
 /// Words of a transformed tile of an image with one channel.
 const IMAGE_WORDS: usize = 8;
+/// Words of V for a pair of channels of the pooled convolutions: Armv6-M has
+/// them as two `i32`.
+const POOLED_PAIR: usize = if cfg!(arm_v6m) { 2 } else { 1 };
 
 /// Words that a convolution works in.
 pub(crate) const fn scratch_len(stage: Stage, inputs: usize, _outputs: usize) -> usize {
     let pairs = 2 * inputs.div_ceil(QUAD);
     match stage {
+        #[cfg(arm_v6m)]
+        Stage::First if inputs == 1 => v6m::image::SCRATCH,
+        #[cfg(not(arm_v6m))]
         Stage::First if inputs == 1 => IMAGE_WORDS,
-        Stage::First | Stage::Second => POOLED_ELEMENTS * pairs,
+        Stage::First | Stage::Second => POOLED_ELEMENTS * pairs * POOLED_PAIR,
         Stage::Third => PLAIN_ELEMENTS * pairs,
     }
 }
@@ -114,7 +140,12 @@ pub(crate) fn convolve_pool_image(
     out: &mut [u32],
     scratch: &mut [u32],
 ) {
-    let pixels = chunks_mut(out, conv.outputs.div_ceil(QUAD));
+    let quads = conv.outputs.div_ceil(QUAD);
+    #[cfg(arm_v6m)]
+    if conv.inputs == 1 {
+        return v6m::image::convolve_pool(conv.packed, rows, quads, out, scratch);
+    }
+    let pixels = chunks_mut(out, quads);
     if conv.inputs == 1 {
         let Some(v) = scratch.first_chunk_mut() else { return };
         for (x, out) in pixels.enumerate() {
@@ -126,8 +157,8 @@ pub(crate) fn convolve_pool_image(
         let Some(v) = scratch.get_mut(..scratch_len(Stage::First, conv.inputs, 0)) else { return };
         for (x, out) in pixels.enumerate() {
             let Some(rows) = window(&rows, 2 * x * conv.inputs, 4 * conv.inputs) else { return };
-            pooled::tile_of_pixels(rows, conv.inputs, v);
-            pooled::outputs(conv.packed, v, out);
+            tile_of_pixels(rows, conv.inputs, v);
+            pooled_outputs(conv.packed, v, out);
         }
     }
 }
@@ -144,8 +175,8 @@ pub(crate) fn convolve_pool(
     let Some(v) = scratch.get_mut(..scratch_len(Stage::Second, conv.inputs, 0)) else { return };
     for (x, out) in chunks_mut(out, conv.outputs.div_ceil(QUAD)).enumerate() {
         let Some(rows) = window(&rows, 2 * x * quads, 4 * quads) else { return };
-        pooled::tile(rows, v);
-        pooled::outputs(conv.packed, v, out);
+        pooled_tile(rows, v);
+        pooled_outputs(conv.packed, v, out);
     }
 }
 
@@ -165,8 +196,8 @@ pub(crate) fn convolve(
         let row = rows.get(y).and_then(|row| row.get(x * quads..)).unwrap_or_default();
         row.get(..5 * quads).unwrap_or(row)
     });
-    plain::tile(rows, v);
-    plain::outputs(conv.packed, v, out);
+    plain_tile(rows, v);
+    plain_outputs(conv.packed, v, out);
 }
 
 /// The same `len` values of four rows.

@@ -2,6 +2,9 @@
 
 use core::arch::naked_asm;
 
+use super::text::{enter, leave};
+use crate::forward::int8::winograd::pooled;
+
 /// Loads words `$row` of the tile's four columns, r10 bytes from the row's
 /// start and r9 from each other, takes them apart to pairs of channels by the
 /// mask in r8, and stores h = (d0 - d2, d1 + d2, d1 - d2, d3 - d1) of both pairs
@@ -10,7 +13,9 @@ macro_rules! row {
     ($row:literal, $a0:literal, $a1:literal, $a2:literal, $a3:literal,
      $b0:literal, $b1:literal, $b2:literal, $b3:literal) => {
         concat!(
-            "ldr r0, [sp, #", $row, "]\n",
+            "ldr r0, [sp, #",
+            $row,
+            "]\n",
             "add r0, r10\n",
             "mov r7, r9\n",
             "ldr r1, [r0]\n",
@@ -27,27 +32,43 @@ macro_rules! row {
             "lsrs r7, r2, #8\n",
             "ands r7, r0\n",
             "subs r5, r5, r6\n",
-            "str r5, [sp, #", $b0, "]\n",
+            "str r5, [sp, #",
+            $b0,
+            "]\n",
             "adds r5, r7, r6\n",
-            "str r5, [sp, #", $b1, "]\n",
+            "str r5, [sp, #",
+            $b1,
+            "]\n",
             "subs r5, r7, r6\n",
-            "str r5, [sp, #", $b2, "]\n",
+            "str r5, [sp, #",
+            $b2,
+            "]\n",
             "lsrs r5, r4, #8\n",
             "ands r5, r0\n",
             "subs r5, r5, r7\n",
-            "str r5, [sp, #", $b3, "]\n",
+            "str r5, [sp, #",
+            $b3,
+            "]\n",
             "ands r1, r0\n",
             "ands r2, r0\n",
             "ands r3, r0\n",
             "ands r4, r0\n",
             "subs r1, r1, r3\n",
-            "str r1, [sp, #", $a0, "]\n",
+            "str r1, [sp, #",
+            $a0,
+            "]\n",
             "adds r5, r2, r3\n",
-            "str r5, [sp, #", $a1, "]\n",
+            "str r5, [sp, #",
+            $a1,
+            "]\n",
             "subs r5, r2, r3\n",
-            "str r5, [sp, #", $a2, "]\n",
+            "str r5, [sp, #",
+            $a2,
+            "]\n",
             "subs r5, r4, r2\n",
-            "str r5, [sp, #", $a3, "]\n",
+            "str r5, [sp, #",
+            $a3,
+            "]\n",
         )
     };
 }
@@ -57,11 +78,19 @@ macro_rules! row {
 macro_rules! store {
     ($a:literal, $b:literal) => {
         concat!(
-            "sxth r1, ", $a, "\n",
-            "subs r2, ", $a, ", r1\n",
+            "sxth r1, ",
+            $a,
+            "\n",
+            "subs r2, ",
+            $a,
+            ", r1\n",
             "asrs r2, r2, #16\n",
-            "sxth r3, ", $b, "\n",
-            "subs r4, ", $b, ", r3\n",
+            "sxth r3, ",
+            $b,
+            "\n",
+            "subs r4, ",
+            $b,
+            ", r3\n",
             "asrs r4, r4, #16\n",
             "stm r5!, {{r1, r2, r3, r4}}\n",
             "add r5, r11\n",
@@ -74,25 +103,43 @@ macro_rules! column {
     ($a0:literal, $a1:literal, $a2:literal, $a3:literal,
      $b0:literal, $b1:literal, $b2:literal, $b3:literal) => {
         concat!(
-            "ldr r2, [sp, #", $a0, "]\n",
-            "ldr r6, [sp, #", $a2, "]\n",
+            "ldr r2, [sp, #",
+            $a0,
+            "]\n",
+            "ldr r6, [sp, #",
+            $a2,
+            "]\n",
             "subs r2, r2, r6\n",
-            "ldr r4, [sp, #", $b0, "]\n",
-            "ldr r7, [sp, #", $b2, "]\n",
+            "ldr r4, [sp, #",
+            $b0,
+            "]\n",
+            "ldr r7, [sp, #",
+            $b2,
+            "]\n",
             "subs r4, r4, r7\n",
             store!("r2", "r4"),
-            "ldr r0, [sp, #", $a1, "]\n",
+            "ldr r0, [sp, #",
+            $a1,
+            "]\n",
             "adds r2, r0, r6\n",
             "subs r6, r0, r6\n",
-            "ldr r3, [sp, #", $b1, "]\n",
+            "ldr r3, [sp, #",
+            $b1,
+            "]\n",
             "adds r4, r3, r7\n",
             "subs r7, r3, r7\n",
             store!("r2", "r4"),
             store!("r6", "r7"),
-            "ldr r2, [sp, #", $a3, "]\n",
+            "ldr r2, [sp, #",
+            $a3,
+            "]\n",
             "subs r2, r2, r0\n",
-            "ldr r4, [sp, #", $b3, "]\n",
-            "ldr r0, [sp, #", $b1, "]\n",
+            "ldr r4, [sp, #",
+            $b3,
+            "]\n",
+            "ldr r0, [sp, #",
+            $b1,
+            "]\n",
             "subs r4, r4, r0\n",
             store!("r2", "r4"),
             "add r5, r12\n",
@@ -107,13 +154,7 @@ macro_rules! column {
 #[unsafe(naked)]
 unsafe extern "C" fn transform_of(rows: *const *const u32, v: *mut i32, quads: usize) {
     naked_asm!(
-        "push {{r4, r5, r6, r7, lr}}",
-        "mov r4, r8",
-        "mov r5, r9",
-        "mov r6, r10",
-        "mov r7, r11",
-        "push {{r4, r5, r6, r7}}",
-        "sub sp, #148",
+        enter!("148"),
         "mov lr, r1",
         "ldm r0!, {{r3, r4, r5, r6}}",
         "mov r0, sp",
@@ -154,13 +195,7 @@ unsafe extern "C" fn transform_of(rows: *const *const u32, v: *mut i32, quads: u
         "beq 3f",
         "b 2b",
         "3:",
-        "add sp, #148",
-        "pop {{r4, r5, r6, r7}}",
-        "mov r8, r4",
-        "mov r9, r5",
-        "mov r10, r6",
-        "mov r11, r7",
-        "pop {{r4, r5, r6, r7, pc}}",
+        leave!("148"),
     )
 }
 
@@ -171,7 +206,7 @@ const ELEMENTS: usize = 16;
 /// `i32` \[element\]\[word of channels\]\[pair\]\[2\]; nothing for slices whose
 /// lengths do not fit together.
 #[inline(never)]
-pub(crate) fn transform(rows: [&[u32]; 4], v: &mut [u32]) {
+pub(crate) fn tile(rows: [&[u32]; 4], v: &mut [u32]) {
     let quads = v.len() / (4 * ELEMENTS);
     if quads == 0 || rows.iter().any(|row| row.len() < 4 * quads) {
         return;
@@ -180,4 +215,19 @@ pub(crate) fn transform(rows: [&[u32]; 4], v: &mut [u32]) {
     // SAFETY: the function reads four pixels of `quads` words of each row, and
     // writes 64 x quads words of `v`; that many exist.
     unsafe { transform_of(rows.as_ptr(), v.as_mut_ptr().cast(), quads) };
+}
+
+/// The same of four pixels of four rows of an image, of `channels` bytes a
+/// pixel.
+pub(crate) fn tile_of_pixels(rows: [&[u8]; 4], channels: usize, v: &mut [u32]) {
+    let words = v.len() / 2;
+    pooled::tile_of_pixels(rows, channels, v.get_mut(..words).unwrap_or_default());
+    // Each word to two, the last first: none is overwritten before it is read.
+    for index in (0..words).rev() {
+        let word = v.get(index).copied().unwrap_or_default().cast_signed();
+        if let Some([low, high]) = v.get_mut(2 * index..).and_then(<[u32]>::first_chunk_mut) {
+            *low = i32::from(word as i16).cast_unsigned();
+            *high = (word >> 16).cast_unsigned();
+        }
+    }
 }
