@@ -28,10 +28,11 @@ macro_rules! filter {
 }
 
 /// The same of a row of the tile, to r0: of five words, r10 bytes behind the
-/// pointer at the start of the stack and r9 bytes from each other, after `$shift`
-/// and the mask in r8. A pair of channels is low + 2^16 high with signed halves.
+/// pointer at the start of the stack and r9 bytes from each other, shifted as
+/// the stack says and masked by r8. A pair of channels is low + 2^16 high with
+/// signed halves.
 macro_rules! pixels {
-    ($row:literal, $shift:expr, $to:literal) => {
+    ($row:literal, $to:literal) => {
         concat!(
             "ldr r0, [sp, #",
             $row,
@@ -47,7 +48,12 @@ macro_rules! pixels {
             "adds r0, r0, r7\n",
             "ldr r5, [r0, r7]\n",
             "mov r0, r8\n",
-            $shift,
+            "ldr r6, [sp, #24]\n",
+            "lsrs r1, r6\n",
+            "lsrs r2, r6\n",
+            "lsrs r3, r6\n",
+            "lsrs r4, r6\n",
+            "lsrs r5, r6\n",
             "ands r1, r0\n",
             "ands r2, r0\n",
             "ands r3, r0\n",
@@ -58,19 +64,6 @@ macro_rules! pixels {
             $to,
             "\n",
             "stm r0!, {{r1, r2, r3, r4, r5}}\n",
-        )
-    };
-}
-
-/// The odd channels of five words.
-macro_rules! odd {
-    () => {
-        concat!(
-            "lsrs r1, r1, #8\n",
-            "lsrs r2, r2, #8\n",
-            "lsrs r3, r3, #8\n",
-            "lsrs r4, r4, #8\n",
-            "lsrs r5, r5, #8\n",
         )
     };
 }
@@ -127,12 +120,12 @@ macro_rules! column {
 /// Transforms a tile of `quads` words of channels: `rows` points to five
 /// pointers to five pixels, `v` to 50 x quads words.
 ///
-/// Stack from sp: 0 the rows, 20 V of this word of channels, 24 rows of the
-/// tile times B.
+/// Stack from sp: 0 the rows, 20 V of this pair of channels, 24 by how much
+/// words are shifted for it, 28 rows of the tile times B.
 #[unsafe(naked)]
 unsafe extern "C" fn tile_of(rows: *const *const u32, v: *mut u32, quads: usize) {
     naked_asm!(
-        enter!("124"),
+        enter!("132"),
         "str r1, [sp, #20]",
         "ldm r0!, {{r3, r4, r5, r6, r7}}",
         "mov r0, sp",
@@ -152,41 +145,36 @@ unsafe extern "C" fn tile_of(rows: *const *const u32, v: *mut u32, quads: usize)
         "adds r0, r0, r2",
         "mov r11, r0",
         "2:",
-        pixels!("0", "", "24"),
-        pixels!("4", "", "44"),
-        pixels!("8", "", "64"),
-        pixels!("12", "", "84"),
-        pixels!("16", "", "104"),
+        "movs r0, #0",
+        "4:",
+        "str r0, [sp, #24]",
+        pixels!("0", "28"),
+        pixels!("4", "48"),
+        pixels!("8", "68"),
+        pixels!("12", "88"),
+        pixels!("16", "108"),
         "ldr r0, [sp, #20]",
         "mov r12, r0",
         "adds r0, #4",
         "str r0, [sp, #20]",
-        column!("24", "44", "64", "84", "104"),
         column!("28", "48", "68", "88", "108"),
         column!("32", "52", "72", "92", "112"),
         column!("36", "56", "76", "96", "116"),
         column!("40", "60", "80", "100", "120"),
-        pixels!("0", odd!(), "24"),
-        pixels!("4", odd!(), "44"),
-        pixels!("8", odd!(), "64"),
-        pixels!("12", odd!(), "84"),
-        pixels!("16", odd!(), "104"),
-        "ldr r0, [sp, #20]",
-        "mov r12, r0",
-        "adds r0, #4",
-        "str r0, [sp, #20]",
-        column!("24", "44", "64", "84", "104"),
-        column!("28", "48", "68", "88", "108"),
-        column!("32", "52", "72", "92", "112"),
-        column!("36", "56", "76", "96", "116"),
-        column!("40", "60", "80", "100", "120"),
+        column!("44", "64", "84", "104", "124"),
+        "ldr r0, [sp, #24]",
+        "adds r0, #8",
+        "cmp r0, #8",
+        "bne 5f",
+        "b 4b",
+        "5:",
         "movs r0, #4",
         "add r10, r0",
         "cmp r10, r9",
         "beq 3f",
         "b 2b",
         "3:",
-        leave!("124"),
+        leave!("132"),
     )
 }
 

@@ -3,7 +3,7 @@
 use core::arch::naked_asm;
 
 use super::text::{enter, leave};
-use crate::forward::int8::winograd::pooled;
+use crate::chunks::{chunks, chunks_mut};
 
 /// Loads words `$row` of the tile's four columns, r10 bytes from the row's
 /// start and r9 from each other, takes them apart to pairs of channels by the
@@ -217,17 +217,25 @@ pub(crate) fn tile(rows: [&[u32]; 4], v: &mut [u32]) {
     unsafe { transform_of(rows.as_ptr(), v.as_mut_ptr().cast(), quads) };
 }
 
+/// Words of a pixel of an image; one has at most 16 channels.
+const IMAGE_QUADS: usize = 4;
+
 /// The same of four pixels of four rows of an image, of `channels` bytes a
-/// pixel.
+/// pixel; nothing for more than 16 channels.
+#[inline(never)]
 pub(crate) fn tile_of_pixels(rows: [&[u8]; 4], channels: usize, v: &mut [u32]) {
-    let words = v.len() / 2;
-    pooled::tile_of_pixels(rows, channels, v.get_mut(..words).unwrap_or_default());
-    // Each word to two, the last first: none is overwritten before it is read.
-    for index in (0..words).rev() {
-        let word = v.get(index).copied().unwrap_or_default().cast_signed();
-        if let Some([low, high]) = v.get_mut(2 * index..).and_then(<[u32]>::first_chunk_mut) {
-            *low = i32::from(word as i16).cast_unsigned();
-            *high = (word >> 16).cast_unsigned();
+    let quads = channels.div_ceil(4);
+    let mut words = [[0; 4 * IMAGE_QUADS]; 4];
+    for (words, row) in words.iter_mut().zip(rows) {
+        for (words, pixel) in chunks_mut(words, quads).zip(chunks(row, channels)) {
+            let (whole, rest) = pixel.as_chunks();
+            for (word, bytes) in words.iter_mut().zip(whole) {
+                *word = u32::from_le_bytes(*bytes);
+            }
+            if let (Some(word), [_, ..]) = (words.last_mut(), rest) {
+                *word = rest.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte));
+            }
         }
     }
+    tile(words.each_ref().map(|words| words.get(..4 * quads).unwrap_or_default()), v);
 }

@@ -78,7 +78,7 @@ mod packing;
 #[cfg_attr(machine, allow(dead_code, reason = "as above"))]
 pub(crate) mod plain;
 #[cfg_attr(machine, allow(dead_code, reason = "as above"))]
-pub(crate) mod pooled;
+mod pooled;
 #[cfg_attr(machine, allow(dead_code, reason = "as above"))]
 mod products;
 #[cfg(test)]
