@@ -15,7 +15,7 @@ macro_rules! values {
 /// r4 = p0 + p1 + p2 + p3 of a row of sums behind r0.
 macro_rules! first {
     () => {
-        concat!("ldr r4, [r0, #64]\n", "ldr r5, [r0, #0]\n", "subs r4, r4, r5\n",)
+        concat!("ldr r4, [r0, #80]\n", "ldr r5, [r0, #0]\n", "subs r4, r4, r5\n",)
     };
 }
 
@@ -23,13 +23,13 @@ macro_rules! first {
 macro_rules! second {
     () => {
         concat!(
-            "ldr r4, [r0, #32]\n",
-            "ldr r5, [r0, #64]\n",
+            "ldr r4, [r0, #40]\n",
+            "ldr r5, [r0, #80]\n",
             "adds r4, r4, r5\n",
             "lsls r4, r4, #1\n",
-            "ldr r5, [r0, #16]\n",
+            "ldr r5, [r0, #20]\n",
             "subs r4, r4, r5\n",
-            "ldr r5, [r0, #48]\n",
+            "ldr r5, [r0, #60]\n",
             "subs r4, r4, r5\n",
             "lsls r5, r5, #1\n",
             "subs r4, r4, r5\n",
@@ -41,14 +41,14 @@ macro_rules! second {
 macro_rules! third {
     () => {
         concat!(
-            "ldr r4, [r0, #64]\n",
-            "ldr r5, [r0, #48]\n",
+            "ldr r4, [r0, #80]\n",
+            "ldr r5, [r0, #60]\n",
             "subs r4, r4, r5\n",
             "lsls r5, r4, #1\n",
             "adds r4, r4, r5\n",
-            "ldr r5, [r0, #80]\n",
+            "ldr r5, [r0, #100]\n",
             "adds r4, r4, r5\n",
-            "ldr r5, [r0, #16]\n",
+            "ldr r5, [r0, #20]\n",
             "subs r4, r4, r5\n",
         )
     };
@@ -61,28 +61,28 @@ macro_rules! column {
         concat!(
             $row,
             "mov r1, r4\n",
-            "adds r0, #80\n",
+            "adds r0, #100\n",
             $row,
             "adds r1, r1, r4\n",
             "mov r2, r4\n",
             "mov r3, r4\n",
-            "adds r0, #80\n",
+            "adds r0, #100\n",
             $row,
             "adds r1, r1, r4\n",
             "subs r2, r2, r4\n",
             "adds r3, r3, r4\n",
-            "adds r0, #80\n",
+            "adds r0, #100\n",
             $row,
             "adds r1, r1, r4\n",
             "lsls r4, r4, #1\n",
             "adds r2, r2, r4\n",
             "lsls r4, r4, #1\n",
             "adds r3, r3, r4\n",
-            "adds r0, #80\n",
+            "adds r0, #100\n",
             $row,
             "adds r3, r3, r4\n",
-            "subs r0, #160\n",
-            "subs r0, #160\n",
+            "subs r0, #200\n",
+            "subs r0, #200\n",
             "mov r8, r2\n",
             "mov r9, r3\n",
             "bl 5f\n",
@@ -100,7 +100,7 @@ macro_rules! column {
 ///
 /// Stack from sp: 32 bytes of a row of outputs, 36 from the
 /// end of a column of outputs to the next column, 40 output channels of the block
-/// left, 44 zeros, 60 sums.
+/// left, 44 zeros, 60 sums as text tells.
 #[unsafe(naked)]
 unsafe extern "C" fn outputs_of(
     weights: *const u32,
@@ -111,8 +111,10 @@ unsafe extern "C" fn outputs_of(
     ninth: u32,
 ) {
     naked_asm!(
-        enter!("460"),
-        arguments!("496", "114"),
+        enter!("300"),
+        "sub sp, #264",
+        arguments!("600", "114", "3", "60", "560"),
+        "ldr r3, [sp, #16]",
         "lsls r1, r3, #2",
         "lsls r2, r3, #3",
         "adds r1, r1, r2",
@@ -127,7 +129,7 @@ unsafe extern "C" fn outputs_of(
         "add r5, sp, #44",
         "stm r5!, {{r1, r2, r3, r4}}",
         "1:",
-        sums!(values!(), "60", "460"),
+        sums!(values!(), "2", "60"),
         // Outputs: the row of sums before the first at r0, bias and multiplier
         // at r10, result at r11, rows of results r12 apart.
         "ldr r1, [sp, #20]",
@@ -165,10 +167,11 @@ unsafe extern "C" fn outputs_of(
         "beq 7f",
         "b 1b",
         "7:",
-        leave!("460"),
+        "add sp, #264",
+        leave!("300"),
         // Stores the output of 9 / 4 times the sum in r1.
         "5:",
-        "ldr r5, [sp, #500]",
+        "ldr r5, [sp, #604]",
         "muls r1, r5, r1",
         "mov r7, r10",
         "ldr r6, [r7]",

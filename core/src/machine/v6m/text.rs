@@ -89,45 +89,69 @@ macro_rules! quad {
 
 /// The arguments of a kernel to the stack: weights in r0, V in r1, output in
 /// r2, blocks in r3, and on the stack, at `$quads`, the words of input
-/// channels, for each of which [`quad`] takes `$size` bytes of code.
+/// channels, for each of which [`quad`] takes `$size` bytes of code. An element
+/// of V takes 2^`$shift` bytes for each.
 ///
-/// Stack from sp: 0 where a pass over the channels starts, 4 bytes of weights
-/// an element, 8 V, 12 output, 16 blocks left, 20 this block, 24 the next.
+/// Stack from sp: 4 bytes of weights an element, 8 V, 12 output, 16 blocks left,
+/// 20 this block, 24 the next; for each element, from `$from` to `$end`, where
+/// its products are computed, and the block's sums; last where the outputs are.
 macro_rules! arguments {
-    ($quads:literal, $size:literal) => {
+    ($quads:literal, $size:literal, $shift:literal, $from:literal, $end:literal) => {
         concat!(
+            "str r0, [sp, #24]\n",
             "str r1, [sp, #8]\n",
             "str r2, [sp, #12]\n",
             "str r3, [sp, #16]\n",
-            "ldr r1, [sp, #",
-            $quads,
-            "]\n",
-            "lsls r2, r1, #5\n",
+            "ldr r0, [sp, #", $quads, "]\n",
+            "lsls r2, r0, #5\n",
             "str r2, [sp, #4]\n",
+            "lsls r3, r0, #", $shift, "\n",
             // The loop handles four words of channels: for the rest of a
             // division by 4 it starts in its midst.
-            "negs r1, r1\n",
+            "negs r0, r0\n",
             "movs r2, #3\n",
-            "ands r1, r2\n",
-            "movs r2, #",
-            $size,
-            "\n",
-            "muls r1, r2, r1\n",
+            "ands r0, r2\n",
+            "movs r2, #", $size, "\n",
+            "muls r0, r2, r0\n",
             "adr r2, 2f\n",
-            "adds r1, r1, r2\n",
-            "str r1, [sp, #0]\n",
+            "adds r0, r0, r2\n",
+            // Elements that are 0 in all channels add nothing: all but one where
+            // the image is plain, as its background may be.
+            "adr r2, 8f\n",
+            "add r5, sp, #", $from, "\n",
+            "5:\n",
+            "adds r4, r1, r3\n",
+            "6:\n",
+            "ldm r1!, {{r6, r7}}\n",
+            "orrs r6, r7\n",
+            "bne 6f\n",
+            "cmp r1, r4\n",
+            "bne 6b\n",
+            "str r2, [r5]\n",
+            "b 7f\n",
+            "6:\n",
+            "str r0, [r5]\n",
+            "mov r1, r4\n",
+            "7:\n",
+            "adds r5, #20\n",
+            "add r7, sp, #", $end, "\n",
+            "cmp r5, r7\n",
+            "bne 5b\n",
+            "adr r0, 4f\n",
+            "str r0, [r5]\n",
+            "ldr r0, [sp, #24]\n",
         )
     };
 }
 
-/// The sums of a block at r0, from offset `$sums` to `$end` of the stack as
-/// \[element\]\[output\], and r0 to the next block.
+/// The sums of a block at r0, and r0 to the next block. An element of V takes
+/// 2^-`$shift` times as much as its weights.
 ///
-/// They are not cleared between elements: an element's sum is what is stored
+/// Sums are not cleared between elements: an element's sum is what is stored
 /// for it less what is stored for the one before. The output transforms need
 /// no more additions for that.
 macro_rules! sums {
-    ($values:expr, $sums:literal, $end:literal) => {
+    ($values:expr, $shift:literal, $from:literal) => {
         concat!(
             "str r0, [sp, #20]\n",
             "adds r0, #32\n",
@@ -135,16 +159,14 @@ macro_rules! sums {
             "mov r12, r0\n",
             "add r12, r2\n",
             "ldr r1, [sp, #8]\n",
-            "add r2, sp, #",
-            $sums,
-            "\n",
-            "mov lr, r2\n",
             "movs r2, #0\n",
             "mov r8, r2\n",
             "mov r9, r2\n",
             "mov r10, r2\n",
             "mov r11, r2\n",
-            "ldr r7, [sp, #0]\n",
+            "add r6, sp, #", $from, "\n",
+            "ldm r6!, {{r7}}\n",
+            "mov lr, r6\n",
             "mov pc, r7\n",
             ".balign 4\n",
             "2:\n",
@@ -155,6 +177,12 @@ macro_rules! sums {
             "cmp r0, r12\n",
             "beq 3f\n",
             "b 2b\n",
+            ".balign 4\n",
+            "8:\n",
+            "mov r0, r12\n",
+            "ldr r7, [sp, #4]\n",
+            "lsrs r7, r7, #", $shift, "\n",
+            "adds r1, r1, r7\n",
             "3:\n",
             "mov r2, r8\n",
             "mov r3, r9\n",
@@ -162,16 +190,12 @@ macro_rules! sums {
             "mov r5, r11\n",
             "mov r6, lr\n",
             "stm r6!, {{r2, r3, r4, r5}}\n",
+            "ldm r6!, {{r7}}\n",
             "mov lr, r6\n",
-            "add r7, sp, #",
-            $end,
-            "\n",
-            "cmp r6, r7\n",
-            "beq 4f\n",
-            "ldr r7, [sp, #4]\n",
-            "add r12, r7\n",
-            "ldr r7, [sp, #0]\n",
+            "ldr r6, [sp, #4]\n",
+            "add r12, r6\n",
             "mov pc, r7\n",
+            ".balign 4\n",
             "4:\n",
             "str r0, [sp, #24]\n",
         )
