@@ -4,7 +4,7 @@ use core::arch::naked_asm;
 
 use super::text::{enter, leave, requantize};
 
-/// Words of a tile: the element rows 0, 1, 3, 2 of V as `i32`, and the byte of
+/// Words of a tile: the rows 0, 1, 3, 2 of V as `i32`, and the byte of
 /// the output where the tile's pixel starts.
 const TILE: usize = 17;
 
@@ -52,40 +52,43 @@ macro_rules! row {
     };
 }
 
-/// The outputs of the tiles from `tiles` to `end`, which are not the same:
-/// writes to `out`, of `channels` bytes a pixel, what is not 0. Reads a record
-/// of `packed` for each channel.
+/// Tiles of some pixels of a row.
+#[repr(C)]
+struct Tiles {
+    /// The channel's byte of the first pixel of the row of outputs.
+    out: *mut u8,
+    /// Where those of the first pixel end.
+    out_end: *mut u8,
+    /// The tiles that are transformed.
+    tiles: *const u32,
+    tiles_end: *mut u32,
+    /// Where the outputs of those lie that are plain: all pixels the same.
+    plain: *mut u32,
+    plain_end: *const u32,
+    /// The sum of a window of 2x2 pixels of these: the only element of V, that
+    /// of row 1 and column 1, that is not 0.
+    value: i32,
+}
+
+/// The outputs of `tiles`, whose bytes are 0 before: writes what is not. Reads
+/// a record of `packed` for each channel.
 ///
 /// Taken apart, U serves all tiles. Stack from sp: 0 U in the order of V, 64
-/// multiplier, 68 the channel's byte of the first pixel, 72 the end of these,
-/// 76 `tiles`, 80 `packed`.
+/// multiplier, 68 `out`, 72 `out_end`, 76 `tiles`, 80 `packed`, 84 `plain`, 88
+/// `plain_end`, 92 `value`.
 #[unsafe(naked)]
-unsafe extern "C" fn outputs_of(
-    packed: *const u32,
-    tiles: *const u32,
-    end: *const u32,
-    out: *mut u32,
-    channels: usize,
-) {
+unsafe extern "C" fn outputs_of(packed: *const u32, tiles: *const Tiles) {
     naked_asm!(
-        enter!("84"),
-        "ldr r4, [sp, #120]",
-        "adds r4, r4, r3",
-        "str r3, [sp, #68]",
-        "str r4, [sp, #72]",
-        "str r1, [sp, #76]",
-        "mov lr, r2",
-        // Zeros to all pixels.
-        "ldr r5, [r1, #64]",
-        "subs r2, #4",
-        "ldr r6, [r2]",
-        "adds r5, r5, r3",
-        "adds r6, r6, r4",
-        "movs r7, #0",
-        "6:",
-        "stm r5!, {{r7}}",
-        "cmp r5, r6",
-        "bne 6b",
+        enter!("100"),
+        "ldm r1!, {{r2, r3, r4, r5, r6, r7}}",
+        "str r2, [sp, #68]",
+        "str r3, [sp, #72]",
+        "str r4, [sp, #76]",
+        "mov lr, r5",
+        "str r6, [sp, #84]",
+        "str r7, [sp, #88]",
+        "ldr r2, [r1]",
+        "str r2, [sp, #92]",
         "1:",
         "ldm r0!, {{r1, r2, r3, r4}}",
         unpack!("r1", "24", "52"),
@@ -103,6 +106,8 @@ unsafe extern "C" fn outputs_of(
         "str r2, [sp, #64]",
         "str r0, [sp, #80]",
         "ldr r0, [sp, #76]",
+        "cmp r0, lr",
+        "beq 5f",
         "2:",
         "mov r1, sp",
         row!(),
@@ -148,6 +153,28 @@ unsafe extern "C" fn outputs_of(
         "4:",
         "cmp r0, lr",
         "bne 2b",
+        // Plain tiles have one output: the product of one element.
+        "5:",
+        "ldr r6, [sp, #84]",
+        "ldr r0, [sp, #88]",
+        "cmp r6, r0",
+        "beq 6f",
+        "ldr r1, [sp, #20]",
+        "ldr r2, [sp, #92]",
+        "muls r1, r2, r1",
+        "cmp r1, r12",
+        "ble 6f",
+        "mov r2, r12",
+        "subs r1, r1, r2",
+        "ldr r5, [sp, #64]",
+        requantize!(),
+        "ldr r2, [sp, #68]",
+        "5:",
+        "ldm r6!, {{r3}}",
+        "strb r1, [r3, r2]",
+        "cmp r6, r0",
+        "bne 5b",
+        "6:",
         "ldr r0, [sp, #80]",
         "ldr r1, [sp, #68]",
         "adds r1, #1",
@@ -157,7 +184,7 @@ unsafe extern "C" fn outputs_of(
         "beq 5f",
         "b 1b",
         "5:",
-        leave!("84"),
+        leave!("100"),
     )
 }
 
@@ -227,27 +254,80 @@ macro_rules! column {
     };
 }
 
-/// Makes `count` tiles of the image from byte `x` of four rows on. The first
-/// one's output starts at byte `first` and `pixel` bytes before the next.
-#[unsafe(naked)]
-unsafe extern "C" fn transform_of(
-    rows: *const *const u8,
-    x: usize,
-    tiles: *mut [u32; TILE],
+/// Goes on if four pixels of a row, $row bytes from sp its pointer, r8 bytes
+/// from that on, are r1.
+macro_rules! plain {
+    ($row:literal) => {
+        concat!(
+            "ldr r0, [sp, #", $row, "]\n",
+            "add r0, r8\n",
+            "ldrb r2, [r0, #0]\n",
+            "cmp r2, r1\n",
+            "bne 3f\n",
+            "ldrb r2, [r0, #1]\n",
+            "cmp r2, r1\n",
+            "bne 3f\n",
+            "ldrb r2, [r0, #2]\n",
+            "cmp r2, r1\n",
+            "bne 3f\n",
+            "ldrb r2, [r0, #3]\n",
+            "cmp r2, r1\n",
+            "bne 3f\n",
+        )
+    };
+}
+
+/// What is transformed.
+#[repr(C)]
+struct Pixels {
+    /// Four rows of the image, from the first pixel's tile on.
+    rows: [*const u8; 4],
+    /// How many.
     count: usize,
+    /// The byte where the first one's output starts.
     first: usize,
+    /// Bytes of an output.
     pixel: usize,
-) {
+}
+
+/// Appends a tile to `tiles.tiles_end` for each of the pixels, or the place of
+/// its output before `tiles.plain` if all it covers are what the image starts
+/// with there.
+#[unsafe(naked)]
+unsafe extern "C" fn transform_of(pixels: *const Pixels, tiles: *mut Tiles) {
     naked_asm!(
-        enter!("20"),
-        "mov r8, r1",
-        "mov r7, r2",
-        "mov r9, r3",
-        "ldm r0!, {{r1, r2, r3, r4}}",
-        "mov r0, sp",
-        "stm r0!, {{r1, r2, r3, r4}}",
-        "ldr r6, [sp, #56]",
+        enter!("36"),
+        "mov r11, r1",
+        "ldm r0!, {{r1, r2, r3, r4, r5, r6, r7}}",
+        // Stack from sp: rows, 28 bytes of an output.
+        "str r1, [sp, #0]",
+        "str r2, [sp, #4]",
+        "str r3, [sp, #8]",
+        "str r4, [sp, #12]",
+        "mov r9, r5",
+        "str r7, [sp, #28]",
+        "ldrb r1, [r1]",
+        "mov r12, r1",
+        "movs r0, #0",
+        "mov r8, r0",
+        "mov r0, r11",
+        "lsls r1, r1, #2",
+        "str r1, [r0, #24]",
+        "ldr r7, [r0, #12]",
+        "ldr r1, [r0, #16]",
+        "mov r10, r1",
         "2:",
+        "mov r1, r12",
+        plain!("0"),
+        plain!("4"),
+        plain!("8"),
+        plain!("12"),
+        "mov r0, r10",
+        "subs r0, #4",
+        "str r6, [r0]",
+        "mov r10, r0",
+        "b 4f",
+        "3:",
         pixels!("0"),
         pixels!("4"),
         pixels!("8"),
@@ -259,34 +339,23 @@ unsafe extern "C" fn transform_of(
         column!("12", "28", "44", "60"),
         "str r6, [r7, #64]",
         "adds r7, #68",
-        "ldr r0, [sp, #60]",
+        "4:",
+        "ldr r0, [sp, #28]",
         "adds r6, r6, r0",
         "movs r0, #2",
         "add r8, r0",
         "mov r0, r9",
         "subs r0, #1",
         "mov r9, r0",
-        "bne 2b",
-        leave!("20"),
+        "beq 5f",
+        "b 2b",
+        "5:",
+        "mov r0, r11",
+        "str r7, [r0, #12]",
+        "mov r1, r10",
+        "str r1, [r0, #16]",
+        leave!("36"),
     )
-}
-
-/// Fills tiles from pixel `start` of the output on, as many as there are and
-/// the rows have input for. Returns their number.
-fn transform(rows: [&[u8]; 4], start: usize, pixel: usize, tiles: &mut [[u32; TILE]]) -> usize {
-    let len = rows.iter().map(|row| row.len()).min().unwrap_or_default();
-    let count = tiles.len().min((len / 2).saturating_sub(1 + start));
-    if count != 0 {
-        let rows = rows.map(<[u8]>::as_ptr);
-        // SAFETY: the function reads four bytes from `2 * start` of each row, and
-        // as many two bytes on for each further tile, up to byte `2 * (start +
-        // count) + 1`: below `len`. It writes the first `count` tiles.
-        unsafe {
-            let tiles = tiles.as_mut_ptr();
-            transform_of(rows.as_ptr(), 2 * start, tiles, count, start * pixel, pixel);
-        }
-    }
-    count
 }
 
 /// One row of the pooled convolution of an image with one channel, of `quads`
@@ -299,31 +368,41 @@ pub(crate) fn convolve_pool(
     out: &mut [u32],
     scratch: &mut [u32],
 ) {
-    let (tiles, _) = scratch.as_chunks_mut::<TILE>();
-    if quads == 0 || tiles.is_empty() || packed.len() / (4 * RECORD) < quads {
+    let room = scratch.len() / TILE;
+    let pixel = 4 * quads;
+    if quads == 0 || room == 0 || packed.len() / (4 * RECORD) < quads {
         return;
     }
-    let pixels = out.len() / quads;
+    let len = rows.iter().map(|row| row.len()).min().unwrap_or_default();
+    let end = (out.len() / quads).min((len / 2).saturating_sub(1));
     let mut start = 0;
-    while start < pixels {
-        let room = tiles.len().min(pixels - start);
-        let count = transform(rows, start, 4 * quads, tiles.get_mut(..room).unwrap_or_default());
-        if count == 0 {
-            return;
+    while start < end {
+        let count = room.min(end - start);
+        if let Some(out) = out.get_mut(start * quads..(start + count) * quads) {
+            out.fill(0);
         }
-        let tiles = tiles.as_ptr_range();
-        // SAFETY: the function reads the first `count` tiles, of at least 1,
-        // and a record for each of 4 x quads channels; that many exist. A tile
-        // tells the byte at which its pixel starts, one of the first `pixels`:
-        // what is written lies in `out`.
+        let out = out.as_mut_ptr().cast::<u8>();
+        let place = scratch.as_mut_ptr_range();
+        let rows = rows.map(|row| row.as_ptr().wrapping_add(2 * start));
+        let pixels = Pixels { rows, count, first: start * pixel, pixel };
+        // SAFETY: tiles grow from the start of `scratch` and what stands for a
+        // plain one, a single word, from its end: there is room for `count` of
+        // the larger. Four bytes are read from `2 * x` of each row for pixels x
+        // below `end`; `len` is more. A record is read for each of `pixel`
+        // channels, which exist. A tile tells the byte at which one of the
+        // pixels below `end` starts: what is written lies in `out`.
         unsafe {
-            outputs_of(
-                packed.as_ptr(),
-                tiles.start.cast(),
-                tiles.start.add(count).cast(),
-                out.as_mut_ptr(),
-                4 * quads,
-            );
+            let mut tiles = Tiles {
+                out,
+                out_end: out.add(pixel),
+                tiles: place.start,
+                tiles_end: place.start,
+                plain: place.end,
+                plain_end: place.end,
+                value: 0,
+            };
+            transform_of(&pixels, &mut tiles);
+            outputs_of(packed.as_ptr(), &tiles);
         }
         start += count;
     }
