@@ -259,7 +259,9 @@ macro_rules! column {
 macro_rules! plain {
     ($row:literal) => {
         concat!(
-            "ldr r0, [sp, #", $row, "]\n",
+            "ldr r0, [sp, #",
+            $row,
+            "]\n",
             "add r0, r8\n",
             "ldrb r2, [r0, #0]\n",
             "cmp r2, r1\n",

@@ -67,7 +67,9 @@
 //!
 //! A tile is transformed, then multiplied with all blocks. Either step is one
 //! function, which has a portable form and may have one in machine
-//! instructions. V has the order of U: for each element a word for each pair.
+//! instructions. V has the order of U: for each element a word for each pair. For
+//! Armv6-M a pair is two words in pooled convolutions, and the image with one
+//! channel has a layout of its own, in which a kernel serves a row of tiles.
 
 #[cfg_attr(
     machine,
