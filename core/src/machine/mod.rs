@@ -9,5 +9,7 @@ pub(crate) mod fpu;
 pub(crate) mod search_dsp;
 #[cfg(arm_v6m)]
 pub(crate) mod search_v6m;
+#[cfg(arm_v6m)]
+pub(crate) mod v6m;
 #[cfg(arm_dsp)]
 pub(crate) mod winograd_dsp;

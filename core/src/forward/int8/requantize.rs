@@ -1,64 +1,60 @@
 //! From sums to activations.
 
-/// The activation of a sum, both as the [module](super) defines them.
+/// The activation of a sum, both as the [module](super) defines them, for a
+/// multiplier below 2^31.
 #[inline(always)]
 pub(crate) fn requantize(sum: i32, multiplier: u32) -> u32 {
-    rounded_high(sum.max(0).cast_unsigned(), multiplier).min(255)
+    let sum = sum.max(0).cast_unsigned();
+    #[cfg(short_multiply)]
+    return rounded_by_halves(sum, multiplier).min(255);
+    #[cfg(not(short_multiply))]
+    rounded(sum, multiplier).min(255)
 }
 
-/// `(x y + 2^31) / 2^32`, rounded down, for x below 2^31.
-#[cfg(not(short_multiply))]
+/// floor((sum multiplier + 2^31) / 2^32)
+#[cfg(any(not(short_multiply), test))]
 #[inline(always)]
-fn rounded_high(x: u32, y: u32) -> u32 {
-    let product = u64::from(x) * u64::from(y);
+fn rounded(sum: u32, multiplier: u32) -> u32 {
+    let product = u64::from(sum) * u64::from(multiplier);
     ((product + (1 << 31)) >> 32) as u32
 }
 
-/// The same where a product has 32 bits only: from products of halves, none of
-/// whose sums overflows.
+/// The same for factors below 2^31 from their halves, where a product has 32
+/// bits. None of the sums reaches 2^32.
 #[cfg(any(short_multiply, test))]
 #[inline(always)]
-fn rounded_high_by_halves(x: u32, y: u32) -> u32 {
-    let ([x0, x1], [y0, y1]) = ([x & 0xFFFF, x >> 16], [y & 0xFFFF, y >> 16]);
-    let low = x1.wrapping_mul(y0).wrapping_add(x0.wrapping_mul(y0) >> 16);
-    let middle = x0.wrapping_mul(y1).wrapping_add(low & 0xFFFF);
-    // The high half of `middle` and a half's carry by rounding.
-    x1.wrapping_mul(y1).wrapping_add(low >> 16).wrapping_add(((middle >> 15).wrapping_add(1)) >> 1)
+fn rounded_by_halves(sum: u32, multiplier: u32) -> u32 {
+    let (high, low) = (sum >> 16, sum & 0xFFFF);
+    let (m_high, m_low) = (multiplier >> 16, multiplier & 0xFFFF);
+    let middle = high.wrapping_mul(m_low).wrapping_add(low.wrapping_mul(m_high));
+    let middle = middle.wrapping_add(low.wrapping_mul(m_low) >> 16).wrapping_add(1 << 15);
+    high.wrapping_mul(m_high).wrapping_add(middle >> 16)
 }
-
-#[cfg(short_multiply)]
-use rounded_high_by_halves as rounded_high;
 
 #[cfg(test)]
 mod tests {
-    use super::{requantize, rounded_high, rounded_high_by_halves};
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn halves_give_the_product(x in 0u32..1 << 31, y: u32, shifts in any::<[u8; 2]>()) {
-            let (x, y) = (x >> (shifts[0] % 32), y >> (shifts[1] % 32));
-            prop_assert_eq!(rounded_high_by_halves(x, y), rounded_high(x, y));
-            prop_assert_eq!(rounded_high_by_halves(x | 0x7FFF_0000, y), rounded_high(x | 0x7FFF_0000, y));
-        }
-    }
-
-    #[test]
-    fn halves_give_the_extreme_products() {
-        for x in [0, 1, 0xFFFF, 0x1_0000, 0x7FFF_FFFF] {
-            for y in [0, 1, 0x7FFF, 0x8000, 0xFFFF, 0x1_0000, 0x8000_0000, u32::MAX] {
-                assert_eq!(rounded_high_by_halves(x, y), rounded_high(x, y));
-            }
-        }
-    }
+    use super::{requantize, rounded, rounded_by_halves};
 
     #[test]
     fn rounds_half_up_and_saturates() {
         // A multiplier of 2^30 undoes the sum's factor of 4.
         assert_eq!([0, 1, 2, 5, 6].map(|sum| requantize(sum, 1 << 30)), [0, 0, 1, 1, 2]);
-        assert_eq!(requantize(-1, u32::MAX), 0);
-        assert_eq!(requantize(i32::MIN, u32::MAX), 0);
+        assert_eq!(requantize(-1, (1 << 31) - 1), 0);
+        assert_eq!(requantize(i32::MIN, (1 << 31) - 1), 0);
         assert_eq!(requantize(4 * 255, 1 << 30), 255);
-        assert_eq!(requantize(i32::MAX, u32::MAX), 255);
+        assert_eq!(requantize(i32::MAX, (1 << 31) - 1), 255);
+    }
+
+    #[test]
+    fn halves_give_the_same() {
+        let mut values = [0; 31 * 3];
+        for (bit, values) in values.as_chunks_mut().0.iter_mut().enumerate() {
+            *values = [1 << bit, (2 << bit) - 1, 0x5A5A_A5A5 & ((2 << bit) - 1)];
+        }
+        for x in values {
+            for y in values {
+                assert_eq!(rounded_by_halves(x, y), rounded(x, y), "{x} {y}");
+            }
+        }
     }
 }

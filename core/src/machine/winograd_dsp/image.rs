@@ -3,7 +3,9 @@
 
 use core::arch::naked_asm;
 
+use crate::chunks::chunks_mut;
 use crate::forward::int8::QUAD;
+use crate::forward::int8::winograd::window;
 
 /// Words of a transformed tile.
 const WORDS: usize = 8;
@@ -11,8 +13,26 @@ const WORDS: usize = 8;
 /// multiplier.
 const RECORD: usize = WORDS + 2;
 
-/// As `outputs` of the portable kernels.
-pub(crate) fn outputs(packed: &[u32], v: &[u32; WORDS], out: &mut [u32]) {
+/// Words that [`convolve_pool`] works in.
+pub(crate) const SCRATCH: usize = WORDS;
+
+/// As `image_row` of the portable kernels.
+pub(crate) fn convolve_pool(
+    packed: &[u32],
+    rows: [&[u8]; 4],
+    blocks: usize,
+    out: &mut [u32],
+    scratch: &mut [u32],
+) {
+    let Some(v) = scratch.first_chunk_mut() else { return };
+    for (x, out) in chunks_mut(out, blocks).enumerate() {
+        let Some(rows) = window(&rows, 2 * x, 4) else { return };
+        tile(rows, v);
+        outputs(packed, v, out);
+    }
+}
+
+fn outputs(packed: &[u32], v: &[u32; WORDS], out: &mut [u32]) {
     let count = (packed.len() / (QUAD * RECORD)).min(out.len());
     if count == 0 {
         return;
@@ -107,8 +127,7 @@ unsafe extern "C" fn blocks_of_outputs(
     )
 }
 
-/// As `tile` of the portable kernels.
-pub(crate) fn tile(rows: [&[u8]; 4], v: &mut [u32; WORDS]) {
+fn tile(rows: [&[u8]; 4], v: &mut [u32; WORDS]) {
     if let [Some(a), Some(b), Some(c), Some(d)] = rows.map(<[u8]>::first_chunk) {
         // SAFETY: the function reads the four bytes of each row and writes V.
         unsafe { transform(a, b, c, d, v) }

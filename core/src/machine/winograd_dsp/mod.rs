@@ -10,7 +10,9 @@ mod pooled;
 mod products;
 mod tile;
 
-pub(crate) use image::{outputs as image_outputs, tile as image_tile};
+pub(crate) use image::{SCRATCH as IMAGE_SCRATCH, convolve_pool as image_row};
 pub(crate) use plain::{outputs as plain_outputs, tile as plain_tile};
 pub(crate) use pooled::outputs as pooled_outputs;
 pub(crate) use tile::tile as pooled_tile;
+
+pub(crate) use crate::forward::int8::winograd::portable::{POOLED_PAIR, pooled_tile_of_pixels};

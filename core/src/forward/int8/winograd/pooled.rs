@@ -4,6 +4,9 @@ use super::products::{Sums, blocks, exact, lane, products};
 use super::{POOLED_ELEMENTS, QUAD};
 use crate::forward::int8::requantize;
 
+/// Words of V for a pair of channels.
+pub(crate) const PAIR: usize = 1;
+
 /// V of 4x4 pixels of activations: four rows, for each of `v.len() / 32` words
 /// of a pixel.
 #[inline(never)]
