@@ -18,7 +18,7 @@ use crate::QuantizedConv;
 use crate::chunks::{chunks, chunks_mut};
 
 /// Weights of one input and one output channel.
-const TAPS: usize = 9;
+pub(super) const TAPS: usize = 9;
 /// Largest bias.
 const MAX_BIAS: u32 = 1 << 30;
 /// A word of the weights 0.

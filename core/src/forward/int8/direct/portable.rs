@@ -17,7 +17,7 @@ use super::super::{Conv, QUAD, Stage, requantize};
 use super::pack::record_len;
 use crate::chunks::{chunks, chunks_mut};
 
-/// Words before the window: what the sums start from.
+/// Words behind the window: what the sums start from.
 pub(super) const START: usize = 4;
 /// Words of a channel of the image.
 pub(super) const IMAGE: usize = 3 * COLUMNS;
@@ -44,9 +44,19 @@ impl Lanes {
         Lanes { total: low.wrapping_add(high << 16), high }
     }
 
+    /// Adds the products of corresponding pairs of pixels and weights. Written
+    /// out: optimised for size, a loop would stay one.
     #[inline(always)]
-    fn add(&mut self, pixels: u32, weight: u32) {
-        let products = pixels.wrapping_mul(weight);
+    fn add4(&mut self, [p, q, r, s]: &[u32; QUAD], [a, b, c, d]: &[u8; QUAD]) {
+        self.add(*p, *a);
+        self.add(*q, *b);
+        self.add(*r, *c);
+        self.add(*s, *d);
+    }
+
+    #[inline(always)]
+    fn add(&mut self, pixels: u32, weight: u8) {
+        let products = pixels.wrapping_mul(u32::from(weight));
         self.total = self.total.wrapping_add(products);
         self.high = self.high.wrapping_add(products >> 16);
     }
@@ -55,23 +65,6 @@ impl Lanes {
     fn sums(self) -> [i32; 2] {
         [self.total.wrapping_sub(self.high << 16), self.high].map(u32::cast_signed)
     }
-}
-
-/// The sums of a 2x2 window: of its left column and of its right.
-type Square = [Lanes; 2];
-
-/// Adds the products of one row of one channel's weights; `pixels` are pairs
-/// of rows.
-#[inline(always)]
-fn add_row([left, right]: &mut Square, pixels: &[u32; COLUMNS], weights: [&u8; 3]) {
-    let [a, b, c] = weights.map(|&weight| u32::from(weight));
-    let [p, q, r, s] = *pixels;
-    left.add(p, a);
-    right.add(q, a);
-    left.add(q, b);
-    right.add(r, b);
-    left.add(r, c);
-    right.add(s, c);
 }
 
 fn word(row: &[u32], index: usize) -> u32 {
@@ -95,7 +88,7 @@ fn interleave(low: u32, high: u32) -> [u32; QUAD] {
 
 /// What the sums of a 2x2 window start from. `columns` has, for each column of
 /// the input, its sums over the rows that the upper and the lower outputs read.
-fn start_pooled(columns: &[[u32; 2]; COLUMNS], start: &mut [u32]) {
+fn start_pooled(columns: &[[u32; 2]; COLUMNS], start: &mut [u32; START]) {
     let [a, b, c, d] = *columns;
     for (slots, columns) in start.as_chunks_mut().0.iter_mut().zip([[a, b, c], [b, c, d]]) {
         let mut sums = [0u32; 2];
@@ -109,13 +102,18 @@ fn start_pooled(columns: &[[u32; 2]; COLUMNS], start: &mut [u32]) {
     }
 }
 
-/// Expands 4 columns of 4 rows of an image.
+/// The window, and behind it what the sums start from.
+fn split_start(scratch: &mut [u32]) -> Option<(&mut [u32], &mut [u32; START])> {
+    scratch.split_last_chunk_mut()
+}
+
+/// Expands 4 columns of 4 rows of an image, to `[channel][row][column]`.
 #[inline(never)]
 pub(super) fn expand_image(rows: [&[u8]; 4], scratch: &mut [u32]) {
-    let Some((start, window)) = scratch.split_at_mut_checked(START) else { return };
+    let Some((window, start)) = split_start(scratch) else { return };
     let channels = window.len() / IMAGE;
     let mut columns = [[0; 2]; COLUMNS];
-    for (channel, rows_of_pairs) in window.as_chunks_mut::<IMAGE>().0.iter_mut().enumerate() {
+    for (channel, window) in window.as_chunks_mut::<IMAGE>().0.iter_mut().enumerate() {
         for (x, sums) in columns.iter_mut().enumerate() {
             let [p, q, r, s] = rows
                 .map(|row| row.get(x * channels + channel).map_or(0, |&pixel| u32::from(pixel)));
@@ -123,7 +121,7 @@ pub(super) fn expand_image(rows: [&[u8]; 4], scratch: &mut [u32]) {
             *upper += p + q + r;
             *lower += q + r + s;
             let pairs = [p | q << 16, q | r << 16, r | s << 16];
-            for (row, pair) in rows_of_pairs.as_chunks_mut::<COLUMNS>().0.iter_mut().zip(pairs) {
+            for (row, pair) in window.as_chunks_mut::<COLUMNS>().0.iter_mut().zip(pairs) {
                 if let Some(slot) = row.get_mut(x) {
                     *slot = pair;
                 }
@@ -133,24 +131,25 @@ pub(super) fn expand_image(rows: [&[u8]; 4], scratch: &mut [u32]) {
     start_pooled(&columns, start);
 }
 
-/// Expands 4 columns of 4 rows of activations.
+/// Expands 4 columns of 4 rows of activations, to
+/// `[channel / 4][row][column][channel % 4]`.
 #[inline(never)]
 pub(super) fn expand_pooled(rows: [&[u32]; 4], scratch: &mut [u32]) {
-    let Some((start, window)) = scratch.split_at_mut_checked(START) else { return };
+    let Some((window, start)) = split_start(scratch) else { return };
     let quads = window.len() / POOLED;
     let mut columns = [[0; 2]; COLUMNS];
-    for (quad, rows_of_pairs) in window.as_chunks_mut::<POOLED>().0.iter_mut().enumerate() {
+    for (quad, window) in window.as_chunks_mut::<POOLED>().0.iter_mut().enumerate() {
         for (x, sums) in columns.iter_mut().enumerate() {
             let [p, q, r, s] = rows.map(|row| word(row, x * quads + quad));
             let common = sum_of_bytes(q) + sum_of_bytes(r);
             let [upper, lower] = sums;
             *upper += common + sum_of_bytes(p);
             *lower += common + sum_of_bytes(s);
-            let channels = [interleave(p, q), interleave(q, r), interleave(r, s)];
-            let slots = rows_of_pairs.as_chunks_mut::<COLUMNS>().0;
-            for (row, pair) in slots.iter_mut().zip(channels.as_flattened()) {
-                if let Some(slot) = row.get_mut(x) {
-                    *slot = *pair;
+            let pairs = [[p, q], [q, r], [r, s]];
+            let rows = window.as_chunks_mut::<{ QUAD * COLUMNS }>().0;
+            for (row, [low, high]) in rows.iter_mut().zip(pairs) {
+                if let Some(slot) = row.as_chunks_mut().0.get_mut(x) {
+                    *slot = interleave(low, high);
                 }
             }
         }
@@ -158,24 +157,24 @@ pub(super) fn expand_pooled(rows: [&[u32]; 4], scratch: &mut [u32]) {
     start_pooled(&columns, start);
 }
 
-/// Expands 5 columns of 3 rows of activations.
+/// Expands 5 columns of 3 rows of activations, to
+/// `[channel / 4][row][column][channel % 4]`.
 #[inline(never)]
 pub(super) fn expand_plain(rows: [&[u32]; 3], scratch: &mut [u32]) {
-    let Some((start, window)) = scratch.split_at_mut_checked(START) else { return };
+    let Some((window, start)) = split_start(scratch) else { return };
     let quads = window.len() / PLAIN;
-    let mut columns = [0u32; PAIRS + 2];
+    let mut columns = [0; PAIRS + 2];
     for (quad, window) in window.as_chunks_mut::<PLAIN>().0.iter_mut().enumerate() {
-        for (row, pairs) in rows.iter().zip(window.as_chunks_mut::<{ PAIRS * QUAD }>().0) {
+        for (row, slots) in rows.iter().zip(window.as_chunks_mut::<{ PAIRS * QUAD }>().0) {
             let words: [u32; PAIRS + 2] =
                 core::array::from_fn(|column| word(row, column * quads + quad));
             for (sum, word) in columns.iter_mut().zip(words) {
                 *sum += sum_of_bytes(word);
             }
             let [p, q, r, s, t] = words;
-            let [p, q, r] = [interleave(p, r), interleave(q, s), interleave(r, t)];
-            let channels = p.into_iter().zip(q).zip(r);
-            for (slots, ((p, q), r)) in pairs.as_chunks_mut().0.iter_mut().zip(channels) {
-                *slots = [p, q, r];
+            let pairs = [[p, r], [q, s], [r, t]];
+            for (slot, [low, high]) in slots.as_chunks_mut().0.iter_mut().zip(pairs) {
+                *slot = interleave(low, high);
             }
         }
     }
@@ -183,35 +182,43 @@ pub(super) fn expand_plain(rows: [&[u32]; 3], scratch: &mut [u32]) {
     let [left, middle, right] =
         [p + q + r, q + r + s, r + s + t].map(|sum| 0u32.wrapping_sub(sum << 7));
     let Lanes { total, high } = Lanes::new([left, right]);
-    for (slot, value) in start.iter_mut().zip([total, high, middle]) {
-        *slot = value;
-    }
+    *start = [total, high, middle, 0];
 }
 
-/// One pixel of a pooled convolution from the expanded window.
+/// The activation of a sum without its factor of 4 and its bias.
+#[inline(always)]
+fn activation(sum: i32, bias: u32, multiplier: u32) -> u32 {
+    requantize(sum.wrapping_shl(2).wrapping_add(bias.cast_signed()), multiplier)
+}
+
+/// One pixel of a pooled convolution from the expanded window. `add` adds the
+/// products of one column of outputs; the window of the right one starts
+/// `step` words later.
 #[inline(always)]
 fn pool_with(
     conv: Conv<'_>,
     stage: Stage,
     scratch: &[u32],
+    step: usize,
     pixel: &mut [u32],
-    add: impl Fn(&mut Square, &[u32], &[u8]),
+    add: impl Fn(&mut Lanes, &[u32], &[u8]),
 ) {
-    let Some(([total, high, total2, high2], window)) = scratch.split_first_chunk() else { return };
-    let start = [Lanes { total: *total, high: *high }, Lanes { total: *total2, high: *high2 }];
+    let Some((_, start)) = scratch.split_last_chunk::<START>() else { return };
     let mut records = chunks(conv.packed, record_len(stage, conv.inputs));
     for word in pixel {
         *word = 0;
         for (lane, record) in records.by_ref().take(QUAD).enumerate() {
             let [bias, multiplier, weights @ ..] = record else { continue };
-            let mut sums = start;
-            add(&mut sums, window, bytemuck::cast_slice(weights));
-            let [left, right] = sums.map(|lanes| {
+            let mut maximum = i32::MIN;
+            let mut window = scratch;
+            for [total, high] in start.as_chunks().0 {
+                let mut lanes = Lanes { total: *total, high: *high };
+                add(&mut lanes, window, bytemuck::cast_slice(weights));
                 let [upper, lower] = lanes.sums();
-                upper.max(lower)
-            });
-            let sum = left.max(right).wrapping_shl(2).wrapping_add(bias.cast_signed());
-            *word |= requantize(sum, *multiplier) << (8 * lane);
+                maximum = maximum.max(upper).max(lower);
+                window = window.get(step..).unwrap_or_default();
+            }
+            *word |= activation(maximum, *bias, *multiplier) << (8 * lane);
         }
     }
 }
@@ -219,10 +226,12 @@ fn pool_with(
 /// One pixel of the first convolution from the expanded window.
 #[inline(never)]
 pub(super) fn pool_image(conv: Conv<'_>, scratch: &[u32], pixel: &mut [u32]) {
-    pool_with(conv, Stage::First, scratch, pixel, |sums, window, weights| {
-        let rows = weights.as_chunks().0;
-        for (pixels, [a, b, c]) in window.as_chunks().0.iter().zip(rows) {
-            add_row(sums, pixels, [a, b, c]);
+    pool_with(conv, Stage::First, scratch, 1, pixel, |lanes, window, weights| {
+        let rows = window.as_chunks::<COLUMNS>().0.iter().take(3 * conv.inputs);
+        for ([p, q, r, _], [a, b, c]) in rows.zip(weights.as_chunks::<3>().0) {
+            lanes.add(*p, *a);
+            lanes.add(*q, *b);
+            lanes.add(*r, *c);
         }
     });
 }
@@ -230,31 +239,20 @@ pub(super) fn pool_image(conv: Conv<'_>, scratch: &[u32], pixel: &mut [u32]) {
 /// One pixel of the second convolution from the expanded window.
 #[inline(never)]
 pub(super) fn pool(conv: Conv<'_>, scratch: &[u32], pixel: &mut [u32]) {
-    pool_with(conv, Stage::Second, scratch, pixel, |sums, window, weights| {
+    pool_with(conv, Stage::Second, scratch, QUAD, pixel, |lanes, window, weights| {
         let rows = weights.as_chunks::<{ 3 * QUAD }>().0;
-        for (window, weights) in window.as_chunks::<{ QUAD * COLUMNS }>().0.iter().zip(rows) {
-            let [a, b, c] = quads(weights);
-            let channels = window.as_chunks().0;
-            for (((pixels, a), b), c) in channels.iter().zip(a).zip(b).zip(c) {
-                add_row(sums, pixels, [a, b, c]);
+        for (window, weights) in window.as_chunks::<{ COLUMNS * QUAD }>().0.iter().zip(rows) {
+            for (pixels, weights) in window.as_chunks().0.iter().zip(weights.as_chunks().0) {
+                lanes.add4(pixels, weights);
             }
         }
     });
 }
 
-/// The weights of one row of four channels, tap by tap.
-#[inline(always)]
-fn quads(weights: &[u8; 3 * QUAD]) -> [&[u8; QUAD]; 3] {
-    match weights.as_chunks().0 {
-        [a, b, c] => [a, b, c],
-        _ => [&[0; QUAD]; 3],
-    }
-}
-
 /// Three neighbouring pixels of the third convolution from the expanded window.
 #[inline(never)]
 pub(super) fn convolve(conv: Conv<'_>, scratch: &[u32], out: &mut [u32]) {
-    let Some(([total, high, middle, _], window)) = scratch.split_first_chunk() else { return };
+    let Some((window, [total, high, middle, _])) = scratch.split_last_chunk() else { return };
     let mut pixels = chunks_mut(out, conv.outputs.div_ceil(QUAD));
     let (Some(left), Some(centre), Some(right)) = (pixels.next(), pixels.next(), pixels.next())
     else {
@@ -265,29 +263,38 @@ pub(super) fn convolve(conv: Conv<'_>, scratch: &[u32], out: &mut [u32]) {
         let mut words = [0; 3];
         for (lane, record) in records.by_ref().take(QUAD).enumerate() {
             let [bias, multiplier, weights @ ..] = record else { continue };
+            let weights: &[u8] = bytemuck::cast_slice(weights);
             let mut outer = Lanes { total: *total, high: *high };
-            let mut middle = *middle;
-            let rows = bytemuck::cast_slice::<_, u8>(weights).as_chunks::<{ 3 * QUAD }>().0;
-            for (window, weights) in window.as_chunks::<{ QUAD * PAIRS }>().0.iter().zip(rows) {
-                let [a, b, c] = quads(weights);
-                let channels = window.as_chunks().0;
-                for ((([p, q, r], a), b), c) in channels.iter().zip(a).zip(b).zip(c) {
-                    let [a, b, c] = [a, b, c].map(|&weight| u32::from(weight));
-                    outer.add(*p, a);
-                    outer.add(*q, b);
-                    outer.add(*r, c);
-                    middle = middle
-                        .wrapping_add((q & 0xFFFF).wrapping_mul(a))
-                        .wrapping_add((r & 0xFFFF).wrapping_mul(b))
-                        .wrapping_add((q >> 16).wrapping_mul(c));
-                }
+            for (pixels, weights) in window.as_chunks().0.iter().zip(weights.as_chunks().0) {
+                outer.add4(pixels, weights);
             }
+            let middle = add_middle(*middle, window, weights).cast_signed();
             let [left, right] = outer.sums();
-            for (word, sum) in words.iter_mut().zip([left, middle.cast_signed(), right]) {
-                let sum = sum.wrapping_shl(2).wrapping_add(bias.cast_signed());
-                *word |= requantize(sum, *multiplier) << (8 * lane);
+            for (word, sum) in words.iter_mut().zip([left, middle, right]) {
+                *word |= activation(sum, *bias, *multiplier) << (8 * lane);
             }
         }
         [*left, *centre, *right] = words;
     }
+}
+
+/// Adds the products of the middle one of three pixels. Of a row's five
+/// columns, it reads the second, the third and the fourth: the low halves of
+/// the second and the third pairs, and the high half of the second.
+#[inline(always)]
+fn add_middle(mut sum: u32, window: &[u32], weights: &[u8]) -> u32 {
+    let rows = weights.as_chunks::<{ 3 * QUAD }>().0;
+    for (window, weights) in window.as_chunks::<{ PAIRS * QUAD }>().0.iter().zip(rows) {
+        let ([_, p, q], [a, b, c]) = (window.as_chunks::<QUAD>().0, weights.as_chunks::<QUAD>().0)
+        else {
+            continue;
+        };
+        for ((((p, q), a), b), c) in p.iter().zip(q).zip(a).zip(b).zip(c) {
+            sum = sum
+                .wrapping_add((p & 0xFFFF).wrapping_mul(u32::from(*a)))
+                .wrapping_add((q & 0xFFFF).wrapping_mul(u32::from(*b)))
+                .wrapping_add((p >> 16).wrapping_mul(u32::from(*c)));
+        }
+    }
+    sum
 }
