@@ -18,13 +18,23 @@ use super::pack::record_len;
 use crate::chunks::{chunks, chunks_mut};
 
 /// Words behind the window: what the sums start from.
-pub(super) const START: usize = 4;
+const START: usize = 4;
 /// Words of a channel of the image.
-pub(super) const IMAGE: usize = 3 * COLUMNS;
+const IMAGE: usize = 3 * COLUMNS;
 /// Words of four channels of a pooled convolution's window.
-pub(super) const POOLED: usize = 3 * QUAD * COLUMNS;
+const POOLED: usize = 3 * QUAD * COLUMNS;
 /// Words of four channels of a convolution's window.
-pub(super) const PLAIN: usize = 3 * QUAD * PAIRS;
+const PLAIN: usize = 3 * QUAD * PAIRS;
+
+/// Words that the kernel of a stage works in.
+pub(super) const fn window_len(stage: Stage, inputs: usize) -> usize {
+    START
+        + match stage {
+            Stage::First => IMAGE * inputs,
+            Stage::Second => POOLED * inputs.div_ceil(QUAD),
+            Stage::Third => PLAIN * inputs.div_ceil(QUAD),
+        }
+}
 
 /// Columns of the input that two columns of outputs read.
 const COLUMNS: usize = 4;
@@ -109,9 +119,8 @@ fn split_start(scratch: &mut [u32]) -> Option<(&mut [u32], &mut [u32; START])> {
 
 /// Expands 4 columns of 4 rows of an image, to `[channel][row][column]`.
 #[inline(never)]
-pub(super) fn expand_image(rows: [&[u8]; 4], scratch: &mut [u32]) {
+pub(super) fn expand_image(rows: [&[u8]; 4], channels: usize, scratch: &mut [u32]) {
     let Some((window, start)) = split_start(scratch) else { return };
-    let channels = window.len() / IMAGE;
     let mut columns = [[0; 2]; COLUMNS];
     for (channel, window) in window.as_chunks_mut::<IMAGE>().0.iter_mut().enumerate() {
         for (x, sums) in columns.iter_mut().enumerate() {
@@ -134,9 +143,8 @@ pub(super) fn expand_image(rows: [&[u8]; 4], scratch: &mut [u32]) {
 /// Expands 4 columns of 4 rows of activations, to
 /// `[channel / 4][row][column][channel % 4]`.
 #[inline(never)]
-pub(super) fn expand_pooled(rows: [&[u32]; 4], scratch: &mut [u32]) {
+pub(super) fn expand_pooled(rows: [&[u32]; 4], quads: usize, scratch: &mut [u32]) {
     let Some((window, start)) = split_start(scratch) else { return };
-    let quads = window.len() / POOLED;
     let mut columns = [[0; 2]; COLUMNS];
     for (quad, window) in window.as_chunks_mut::<POOLED>().0.iter_mut().enumerate() {
         for (x, sums) in columns.iter_mut().enumerate() {
@@ -160,9 +168,8 @@ pub(super) fn expand_pooled(rows: [&[u32]; 4], scratch: &mut [u32]) {
 /// Expands 5 columns of 3 rows of activations, to
 /// `[channel / 4][row][column][channel % 4]`.
 #[inline(never)]
-pub(super) fn expand_plain(rows: [&[u32]; 3], scratch: &mut [u32]) {
+pub(super) fn expand_plain(rows: [&[u32]; 3], quads: usize, scratch: &mut [u32]) {
     let Some((window, start)) = split_start(scratch) else { return };
-    let quads = window.len() / PLAIN;
     let mut columns = [0; PAIRS + 2];
     for (quad, window) in window.as_chunks_mut::<PLAIN>().0.iter_mut().enumerate() {
         for (row, slots) in rows.iter().zip(window.as_chunks_mut::<{ PAIRS * QUAD }>().0) {
@@ -208,7 +215,7 @@ fn pool_with(
     for word in pixel {
         *word = 0;
         for (lane, record) in records.by_ref().take(QUAD).enumerate() {
-            let [bias, multiplier, weights @ ..] = record else { continue };
+            let [weights @ .., bias, multiplier] = record else { continue };
             let mut maximum = i32::MIN;
             let mut window = scratch;
             for [total, high] in start.as_chunks().0 {
@@ -262,7 +269,7 @@ pub(super) fn convolve(conv: Conv<'_>, scratch: &[u32], out: &mut [u32]) {
     for ((left, centre), right) in left.iter_mut().zip(centre).zip(right) {
         let mut words = [0; 3];
         for (lane, record) in records.by_ref().take(QUAD).enumerate() {
-            let [bias, multiplier, weights @ ..] = record else { continue };
+            let [weights @ .., bias, multiplier] = record else { continue };
             let weights: &[u8] = bytemuck::cast_slice(weights);
             let mut outer = Lanes { total: *total, high: *high };
             for (pixels, weights) in window.as_chunks().0.iter().zip(weights.as_chunks().0) {
