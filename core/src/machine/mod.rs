@@ -3,5 +3,9 @@
 //! Every function here has a portable twin. The integer ones give its bits. The
 //! feature `portable` leaves this module out.
 
+#[cfg(arm_dsp)]
+pub(crate) mod dsp_direct;
 #[cfg(arm_vfma)]
 pub(crate) mod fpu;
+#[cfg(arm_v6m)]
+pub(crate) mod v6m_direct;

@@ -8,15 +8,21 @@
 mod dsp;
 mod pack;
 #[cfg(not(arm_dsp))]
+mod pairs;
+#[cfg(not(any(arm_dsp, arm_v6m)))]
 mod portable;
 #[cfg(test)]
 mod tests;
+#[cfg(arm_v6m)]
+mod v6m;
 
 #[cfg(arm_dsp)]
 use dsp as kernel;
 pub(crate) use pack::{check, pack, packed_len, unpack};
-#[cfg(not(arm_dsp))]
+#[cfg(not(any(arm_dsp, arm_v6m)))]
 use portable as kernel;
+#[cfg(arm_v6m)]
+use v6m as kernel;
 
 use super::{Conv, QUAD, Stage};
 use crate::chunks::chunks_mut;
