@@ -108,6 +108,7 @@ pub fn write<C: Code>(
         for (byte, value) in body.iter_mut().zip(words) {
             *byte = *value;
         }
+        Ok(())
     })?;
     Ok(len)
 }
