@@ -2,8 +2,10 @@
 
 use super::super::{Conv, QUAD, Stage, requantize};
 use super::pack::record_len;
-use super::pairs::START;
-pub(super) use super::pairs::{expand_image, expand_plain, expand_pooled, window_len};
+use super::pairs::{
+    COLUMNS, IMAGE, POOLED, START, interleave, split_start, start_pooled, sum_of_bytes, word,
+};
+pub(super) use super::pairs::{expand_plain, window_len};
 use crate::chunks::{chunks, chunks_mut};
 
 /// The sums of two pixels.
@@ -34,6 +36,57 @@ impl Lanes {
     fn sums(self) -> [i32; 2] {
         [self.total.wrapping_sub(self.high << 16), self.high].map(u32::cast_signed)
     }
+}
+
+/// Expands 4 columns of 4 rows of an image, to `[channel][row][column]`.
+#[inline(never)]
+pub(super) fn expand_image(rows: [&[u8]; 4], channels: usize, scratch: &mut [u32]) {
+    let Some((window, start)) = split_start(scratch) else { return };
+    let mut columns = [[0; 2]; COLUMNS];
+    for (channel, window) in window.as_chunks_mut::<IMAGE>().0.iter_mut().enumerate() {
+        for (x, sums) in columns.iter_mut().enumerate() {
+            let [p, q, r, s] = rows
+                .map(|row| row.get(x * channels + channel).map_or(0, |&pixel| u32::from(pixel)));
+            let [upper, lower] = sums;
+            *upper += p + q + r;
+            *lower += q + r + s;
+            let pairs = [p | q << 16, q | r << 16, r | s << 16];
+            for (row, pair) in window.as_chunks_mut::<COLUMNS>().0.iter_mut().zip(pairs) {
+                if let Some(slot) = row.get_mut(x) {
+                    *slot = pair;
+                }
+            }
+        }
+    }
+    start_pooled(columns, start);
+}
+
+/// Expands 4 columns of 4 rows of activations, to
+/// `[channel / 4][row][channel % 4][column]`.
+#[inline(never)]
+pub(super) fn expand_pooled(rows: [&[u32]; 4], quads: usize, scratch: &mut [u32]) {
+    let Some((window, start)) = split_start(scratch) else { return };
+    let mut columns = [[0; 2]; COLUMNS];
+    for (quad, window) in window.as_chunks_mut::<POOLED>().0.iter_mut().enumerate() {
+        for (x, sums) in columns.iter_mut().enumerate() {
+            let [p, q, r, s] = rows.map(|row| word(row, x * quads + quad));
+            let common = sum_of_bytes(q) + sum_of_bytes(r);
+            let [upper, lower] = sums;
+            *upper += common + sum_of_bytes(p);
+            *lower += common + sum_of_bytes(s);
+            let pairs = [[p, q], [q, r], [r, s]];
+            let rows = window.as_chunks_mut::<{ QUAD * COLUMNS }>().0;
+            for (row, [low, high]) in rows.iter_mut().zip(pairs) {
+                let channels = row.as_chunks_mut::<COLUMNS>().0.iter_mut();
+                for (columns, pair) in channels.zip(interleave(low, high)) {
+                    if let Some(slot) = columns.get_mut(x) {
+                        *slot = pair;
+                    }
+                }
+            }
+        }
+    }
+    start_pooled(columns, start);
 }
 
 /// The activation of a sum without its factor of 4 and its bias.
