@@ -37,7 +37,7 @@ pub(super) const fn window_len(stage: Stage, inputs: usize) -> usize {
 /// Columns of the input that two columns of outputs read.
 pub(super) const COLUMNS: usize = 4;
 /// Pairs of columns, two apart, that three columns of outputs read.
-const PAIRS: usize = 3;
+pub(super) const PAIRS: usize = 3;
 
 pub(super) fn word(row: &[u32], index: usize) -> u32 {
     row.get(index).copied().unwrap_or_default()

@@ -3,7 +3,7 @@
 use super::super::{Conv, QUAD, Stage, requantize};
 use super::pack::record_len;
 use super::pairs::{
-    COLUMNS, IMAGE, POOLED, START, interleave, split_start, start_pooled, sum_of_bytes, word,
+    COLUMNS, IMAGE, PAIRS, POOLED, START, interleave, split_start, start_pooled, sum_of_bytes, word,
 };
 pub(super) use super::pairs::{expand_plain, window_len};
 use crate::chunks::{chunks, chunks_mut};
@@ -34,7 +34,8 @@ impl Lanes {
 
     #[inline(always)]
     fn sums(self) -> [i32; 2] {
-        [self.total.wrapping_sub(self.high << 16), self.high].map(u32::cast_signed)
+        let low = self.total.wrapping_sub(self.high << 16);
+        [low.cast_signed(), self.high.cast_signed()]
     }
 }
 
@@ -130,9 +131,12 @@ fn pool_with(
 #[inline(never)]
 pub(super) fn pool_image(conv: Conv<'_>, scratch: &[u32], pixel: &mut [u32]) {
     pool_with(conv, Stage::First, scratch, pixel, |lanes, window, weights| {
-        let rows = window.as_chunks().0.iter().take(3 * conv.inputs);
-        for ([p, q, r, _], [a, b, c]) in rows.zip(weights.as_chunks().0) {
+        for (pixels, weights) in window.as_chunks().0.iter().zip(weights.as_chunks().0) {
+            let [p, q, r, _, p2, q2, r2, _, p3, q3, r3, _] = pixels;
+            let [a, b, c, a2, b2, c2, a3, b3, c3] = weights;
             lanes.add3([p, q, r], [a, b, c]);
+            lanes.add3([p2, q2, r2], [a2, b2, c2]);
+            lanes.add3([p3, q3, r3], [a3, b3, c3]);
         }
     });
 }
@@ -168,17 +172,17 @@ pub(super) fn convolve(conv: Conv<'_>, scratch: &[u32], out: &mut [u32]) {
             let [weights @ .., bias, multiplier] = record else { continue };
             let weights: &[u8] = bytemuck::cast_slice(weights);
             let mut outer = Lanes { total: *total, high: *high };
-            for (pixels, weights) in window.as_chunks().0.iter().zip(weights.as_chunks().0) {
-                let [p, q, r, p2, q2, r2, p3, q3, r3, p4, q4, r4] = pixels;
-                let [a, a2, a3, a4, b, b2, b3, b4, c, c2, c3, c4] = weights;
-                outer.add3([p, q, r], [a, b, c]);
-                outer.add3([p2, q2, r2], [a2, b2, c2]);
-                outer.add3([p3, q3, r3], [a3, b3, c3]);
-                outer.add3([p4, q4, r4], [a4, b4, c4]);
+            let mut middle = *middle;
+            let rows = weights.as_chunks::<{ 3 * QUAD }>().0;
+            for (window, weights) in window.as_chunks::<{ QUAD * PAIRS }>().0.iter().zip(rows) {
+                let channels = window.as_chunks::<PAIRS>().0.iter();
+                for ([p, q, r], [a, b, c]) in channels.zip(channels_of(weights)) {
+                    outer.add3([p, q, r], [a, b, c]);
+                    middle = middle.wrapping_add(middle_row([p, q, r], [a, b, c]));
+                }
             }
-            let middle = add_middle(*middle, window, weights).cast_signed();
             let [left, right] = outer.sums();
-            for (word, sum) in words.iter_mut().zip([left, middle, right]) {
+            for (word, sum) in words.iter_mut().zip([left, middle.cast_signed(), right]) {
                 *word |= activation(sum, *bias, *multiplier) << (8 * lane);
             }
         }
@@ -186,27 +190,18 @@ pub(super) fn convolve(conv: Conv<'_>, scratch: &[u32], out: &mut [u32]) {
     }
 }
 
-/// Adds the products of the middle one of three pixels. Of a row's five
-/// columns, it reads the second, the third and the fourth: the low halves of
-/// the second and the third pairs, and the high half of the second.
+/// The weights of a row, channel by channel.
 #[inline(always)]
-fn add_middle(mut sum: u32, window: &[u32], weights: &[u8]) -> u32 {
-    for (pixels, weights) in window.as_chunks().0.iter().zip(weights.as_chunks().0) {
-        let [_, p, q, _, p2, q2, _, p3, q3, _, p4, q4] = pixels;
-        let [a, a2, a3, a4, b, b2, b3, b4, c, c2, c3, c4] = weights;
-        let products = [
-            middle_row([p, q], [a, b, c]),
-            middle_row([p2, q2], [a2, b2, c2]),
-            middle_row([p3, q3], [a3, b3, c3]),
-            middle_row([p4, q4], [a4, b4, c4]),
-        ];
-        sum = products.into_iter().fold(sum, u32::wrapping_add);
-    }
-    sum
+fn channels_of(weights: &[u8; 3 * QUAD]) -> impl Iterator<Item = [&u8; 3]> {
+    let (a, rest) = weights.split_at(QUAD);
+    let (b, c) = rest.split_at(QUAD);
+    a.iter().zip(b).zip(c).map(|((a, b), c)| [a, b, c])
 }
 
+/// The products of a row of a channel of the middle one of three pixels. Of the
+/// five columns, it reads the second, the third and the fourth: the low halves
+/// of the second and the third pairs, and the high half of the second.
 #[inline(always)]
-fn middle_row([p, q]: [&u32; 2], weights: [&u8; 3]) -> u32 {
-    let [a, b, c] = weights.map(|&weight| u32::from(weight));
-    (p & 0xFFFF) * a + (q & 0xFFFF) * b + (p >> 16) * c
+fn middle_row([_, p, q]: [&u32; 3], [a, b, c]: [&u8; 3]) -> u32 {
+    (p & 0xFFFF) * u32::from(*a) + (q & 0xFFFF) * u32::from(*b) + (p >> 16) * u32::from(*c)
 }
