@@ -2,7 +2,7 @@
 
 use lookalike::Network;
 
-use crate::parameters::{Word, WORDS};
+use crate::parameters::{WORDS, Word};
 
 /// A model, a gallery, test images, and the desktop's answers for them.
 pub struct Assets {

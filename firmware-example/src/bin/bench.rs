@@ -31,9 +31,7 @@ fn main() -> ! {
     let workspace = &raw mut MEMORY;
     // SAFETY: main runs once, and nothing else names the workspace.
     let workspace = unsafe { &mut *workspace };
-    let done = Counter::take().is_some_and(|mut counter| {
-        run(workspace, &mut counter).is_some()
-    });
+    let done = Counter::take().is_some_and(|mut counter| run(workspace, &mut counter).is_some());
     board::exit(if done { 0 } else { 1 })
 }
 
@@ -96,11 +94,7 @@ fn embed(name: &str, bytes: &[u8], workspace: &mut [u32], counter: &mut Counter)
 }
 
 /// 64 items in flash.
-fn search(
-    model: &Model<'_, Int8>,
-    query: &Embedding<'_, U8>,
-    counter: &mut Counter,
-) -> Option<()> {
+fn search(model: &Model<'_, Int8>, query: &Embedding<'_, U8>, counter: &mut Counter) -> Option<()> {
     const WORDS: usize = U8::words(DIMENSION);
     let file = shown(GalleryFile::<U8>::from_bytes(assets::GALLERY_64))?;
     let gallery: Gallery<'_, 0, WORDS, U8> = shown(Gallery::new(model, Some(file)))?;
