@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use lookalike::{Embedding, Match, TopK, squared_distance};
+use lookalike::{Embedding, F32, Match, TopK, squared_distance};
 use lookalike_trainer::data::{Dataset, image_file};
 use lookalike_trainer::files::{load_gallery_of, load_model};
 use lookalike_trainer::nn;
@@ -77,7 +77,7 @@ impl Search {
         let mut slots = vec![Match { id: 0, distance: 0.0 }; usize::from(self.k)];
         let mut results = Vec::new();
         for (image, row) in self.images.iter().zip(embeddings.rows()) {
-            let query = Embedding::from_slice(row.to_slice().expect("standard layout"))?;
+            let query = Embedding::<F32>::from_slice(row.to_slice().expect("standard layout"))?;
             let mut nearest = TopK::new(&mut slots);
             for (id, item) in (0..).zip(gallery.embeddings()) {
                 let distance = squared_distance(query.as_slice(), item);
