@@ -32,37 +32,59 @@ elf() { # TARGET BINARY
 }
 
 # The emulator of a board. Each instruction advances its clock by a nanosecond.
+# It runs where the files lie that the host lends to programs.
 emulate() { # BOARD ELF
     case $1 in
     virt) machine="qemu-system-riscv32 -machine virt -bios none" ;;
     *) machine="qemu-system-arm -machine $1" ;;
     esac
     # Minutes: only a program that hangs takes so long.
-    timeout 300 $machine -icount shift=0 -nographic \
-        -semihosting-config enable=on,target=native -kernel "$2" </dev/null
+    (cd "$out" && timeout 600 $machine -icount shift=0 -nographic \
+        -semihosting-config enable=on,target=native -kernel "$2" </dev/null)
 }
 
 # Figures depend on the compiler: the expected transcript has # for each.
 without_figures() {
-    sed -E '/^(known loop|embed|search)/s/[0-9]+ (instructions|bytes)/# \1/g; s/off by [0-9]+/off by #/'
+    sed -E '/^(known loop|embed|search|RAM)/s/[0-9]+ (instructions|bytes)/# \1/g; s/off by [0-9]+/off by #/'
 }
 
-run_demo() { # TARGET BOARD
-    say "running the firmware on $2"
-    transcript="$out/$2.txt"
-    emulate "$2" "$(elf "$1" demo)" >"$transcript" || fail "$2: exit status $?"
+run_demo() { # TARGET BOARD [VARIANT]
+    name="$2${3:+-$3}"
+    say "running the firmware on $name"
+    transcript="$out/$name.txt"
+    emulate "$2" "$(elf "$1" demo)" >"$transcript" || fail "$name: exit status $?"
     cat "$transcript"
-    without_figures <"$transcript" | diff "firmware-example/expected/$2.txt" - ||
-        fail "$2: the transcript is not firmware-example/expected/$2.txt"
+    without_figures <"$transcript" | diff "firmware-example/expected/$name.txt" - ||
+        fail "$name: the transcript is not firmware-example/expected/$name.txt"
     # "embed: 5 instructions, stack 8 bytes" gives "embed-instructions 5" and "embed-stack 8".
+    # The application's RAM is that of the half that took more.
     sed -nE 's/^(embed|search).*: (.*)/\1, \2/p' "$transcript" |
-        awk -v board="$2" -F ', ' '{
+        awk -v board="$2" -v prefix="${3:+$3-}" -F ', ' '{
             for (i = 2; i <= NF; i++) {
                 split($i, word, " ")
-                if (word[2] == "instructions") print board, $1 "-instructions", word[1]
-                else print board, $1 "-" word[1], word[2]
+                if (word[2] == "instructions") print board, prefix $1 "-instructions", word[1]
+                else print board, prefix $1 "-" word[1], word[2]
             }
         }' >>"$out/figures"
+    awk -v board="$2" -v prefix="${3:+$3-}" '/^RAM:/ {
+            if ($2 + $6 > most) most = $2 + $6
+        } END { print board, prefix "application-ram", most }' "$transcript" >>"$out/figures"
+}
+
+# Embeddings of quantised models, word by word against the naive oracle's.
+run_identity() { # TARGET BOARD
+    say "comparing embeddings of quantised models on $2"
+    emulate "$2" "$(elf "$1" identity)" || fail "$2: embeddings differ"
+}
+
+# Figures of the integer network and of searches. Of portable kernels only the
+# instructions are of interest.
+run_bench() { # TARGET BOARD [portable]
+    say "benchmark on $2${3:+, $3}"
+    emulate "$2" "$(elf "$1" bench)" >"$out/bench" || fail "$2: the benchmark's exit status is $?"
+    cat "$out/bench"
+    grep -E "^[-a-z0-9]+ [0-9]+$" "$out/bench" | grep -E "${3:+^(compact|fast)-instructions}" |
+        sed "s/^/$2 ${3:+$3-}/" >>"$out/figures"
 }
 
 # Bytes in flash of code and constants.
@@ -70,9 +92,9 @@ flash_bytes() { # ELF
     arm-none-eabi-size -A "$1" | awk '$1 ~ /^\.(text|rodata|data)/ { sum += $2 } END { print sum }'
 }
 
-measure_code() { # TARGET BOARD
+measure_code() { # TARGET BOARD [VARIANT]
     code=$(($(flash_bytes "$(elf "$1" code_size)") - $(flash_bytes "$(elf "$1" empty)")))
-    echo "$2 code-bytes $code" >>"$out/figures"
+    echo "$2 ${3:+$3-}code-bytes $code" >>"$out/figures"
 }
 
 panics() { # ELF: prints the symbols of Rust's panic machinery
@@ -109,7 +131,7 @@ check_budgets() {
             over = $3 > 1.01 * budget[key]
             # `trainer inspect` quotes the budgets: they must not be stale either.
             under = column && $3 < 0.99 * budget[key]
-            printf "%-12s %-22s %10d of %10d%s\n", $1, $2, $3, budget[key],
+            printf "%-12s %-34s %10d of %10d%s\n", $1, $2, $3, budget[key],
                 over ? "  EXCEEDED" : under ? "  BELOW: lower the budget" : ""
             if (over || under) bad = 1
         }
@@ -124,12 +146,29 @@ check_board() { # TARGET BOARD
     build "$1" "$2" demo code_size empty
     run_demo "$1" "$2"
     measure_code "$1" "$2"
+    say "building for $2, quantised"
+    build "$1" "$2,int8" demo code_size empty identity bench
+    run_demo "$1" "$2" int8
+    measure_code "$1" "$2" int8
+    run_identity "$1" "$2"
+    run_bench "$1" "$2"
     check_panics "$1" "$2"
 }
 
+# The kernels without machine instructions, where there are any.
+check_portable() { # TARGET BOARD
+    say "building for $2, portable"
+    build "$1" "$2,int8,portable" bench
+    run_bench "$1" "$2" portable
+}
+
 apt_install qemu-system-arm qemu-system-misc binutils-arm-none-eabi
+say "preparing what the host lends to the firmware"
+env -u CARGO_TARGET_DIR cargo run --release --quiet -p lookalike-tests --example firmware_cases -- "$out"
 check_board thumbv7em-none-eabihf mps2-an386
+check_portable thumbv7em-none-eabihf mps2-an386
 check_board thumbv6m-none-eabi microbit
+check_portable thumbv6m-none-eabi microbit
 check_board riscv32imc-unknown-none-elf virt
 check_budgets
 say "building for a real board, the STM32F4 Discovery"

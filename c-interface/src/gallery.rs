@@ -211,7 +211,7 @@ pub unsafe extern "C" fn lookalike_gallery_search(
         // SAFETY: as above; any bits are a match, and the matches are apart
         // from the embedding and from the gallery's memory.
         let (embedding, matches) = unsafe { (embedding.slice(), matches.cast().slice_mut()) };
-        if embedding.len() != gallery.dimension() {
+        if embedding.len() != gallery.words() {
             return Err(Status::Dimension);
         }
         let embedding = Embedding::from_slice(embedding)?;

@@ -17,7 +17,7 @@ use core::fmt;
 use heapless::{String, Vec};
 
 use crate::gallery::{Item, MAX_LABEL};
-use crate::{Embedding, Match, Matches, dot, squared_distance};
+use crate::{Code, Embedding, Match, Matches, dot};
 
 /// The mean of embeddings is normalised with the norm clamped below at this,
 /// as an embedding is.
@@ -54,20 +54,21 @@ impl Recognition {
 }
 
 /// The nearest of any items to a query, ties by lower id. Items of another
-/// dimension than the query's are left out.
-pub fn nearest_item<'i>(
-    items: impl IntoIterator<Item = Item<'i>>,
-    query: &Embedding<'_>,
+/// length than the query's are left out.
+pub fn nearest_item<'i, C: Code>(
+    items: impl IntoIterator<Item = Item<'i, C>>,
+    query: &Embedding<'_, C>,
 ) -> Option<Match> {
     let query = query.as_slice();
-    let mut nearest = Matches::<1>::new();
-    for item in items {
-        if item.embedding.len() == query.len() {
-            let distance = squared_distance(query, item.embedding);
-            nearest.insert(Match { id: item.id, distance });
+    let matches = Matches::<1>::found_by(|mut nearest| {
+        for item in items {
+            if item.embedding.len() == query.len() {
+                nearest.insert(item.id, C::key(query, item.embedding));
+            }
         }
-    }
-    nearest.first().copied()
+        nearest.finish(|id| id, |key| C::distance(key, query.len()))
+    });
+    matches.first().copied()
 }
 
 /// Why an item cannot be added to prototypes.
@@ -79,11 +80,12 @@ pub enum PrototypeError {
     Full,
     /// The label is longer than [`MAX_LABEL`] bytes.
     Label,
-    /// The embedding has another dimension.
+    /// The embedding is not one of the prototypes' dimension.
     Dimension {
         /// Dimension of the prototypes.
         expected: usize,
-        /// Dimension given.
+        /// Values of the embedding; with an integer code, those that its words
+        /// have room for.
         found: usize,
     },
 }
@@ -106,6 +108,8 @@ impl core::error::Error for PrototypeError {}
 /// divided by its L2 norm: the prototypes of Snell et al., "Prototypical
 /// Networks for Few-shot Learning", <https://arxiv.org/abs/1703.05175>, on the
 /// unit sphere. About `C` x (4 `D` + 52) bytes.
+///
+/// Embeddings of any code are taken by their values ([`Embedding::values`]).
 ///
 /// Items come from [`Gallery::iter`](crate::Gallery::iter) or from a store's `for_each`.
 #[derive(Clone, Debug)]
@@ -147,10 +151,10 @@ impl<const C: usize, const D: usize> Prototypes<C, D> {
     /// [`PrototypeError::Label`] for a label of more than [`MAX_LABEL`] bytes,
     /// [`PrototypeError::Full`] for a new label with `C` labels present. The
     /// prototypes are then as they were.
-    pub fn add(&mut self, item: &Item<'_>) -> Result<(), PrototypeError> {
-        let found = item.embedding.len();
-        if found != D {
-            return Err(PrototypeError::Dimension { expected: D, found });
+    pub fn add<K: Code>(&mut self, item: &Item<'_, K>) -> Result<(), PrototypeError> {
+        let values = K::values(item.embedding);
+        if item.embedding.len() != K::words(D) {
+            return Err(PrototypeError::Dimension { expected: D, found: values.len() });
         }
         let prototype = match self.labels.iter_mut().find(|known| known.label == item.label) {
             Some(prototype) => prototype,
@@ -163,7 +167,7 @@ impl<const C: usize, const D: usize> Prototypes<C, D> {
         };
         prototype.id = prototype.id.min(item.id);
         prototype.shots = prototype.shots.saturating_add(1);
-        for (sum, value) in prototype.sum.iter_mut().zip(item.embedding) {
+        for (sum, value) in prototype.sum.iter_mut().zip(values) {
             *sum += value;
         }
         Ok(())
@@ -171,14 +175,17 @@ impl<const C: usize, const D: usize> Prototypes<C, D> {
 
     /// The nearest prototype, with the lowest id of its label's items; ties by
     /// lower id. `None` without a prototype or for a query of another dimension.
-    pub fn nearest(&self, query: &Embedding<'_>) -> Option<Match> {
-        let query = query.as_slice();
-        if query.len() != D {
+    pub fn nearest<K: Code>(&self, query: &Embedding<'_, K>) -> Option<Match> {
+        if query.as_slice().len() != K::words(D) {
             return None;
+        }
+        let mut values = [0.0; D];
+        for (to, from) in values.iter_mut().zip(query.values()) {
+            *to = from;
         }
         let mut nearest = Matches::<1>::new();
         for prototype in &self.labels {
-            let distance = prototype.squared_distance(query);
+            let distance = prototype.squared_distance(&values);
             nearest.insert(Match { id: prototype.id, distance });
         }
         nearest.first().copied()
@@ -221,6 +228,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::{F32, squared_distance};
 
     const D: usize = 3;
 
@@ -259,12 +267,12 @@ mod tests {
             first in 0u32..3,
         ) {
             let labels: Vec<_> = shots.iter().map(|(label, _)| label.to_string()).collect();
-            let items = || (first..).zip(&labels).zip(&shots).map(|((id, label), shot)| Item {
+            let items = || (first..).zip(&labels).zip(&shots).map(|((id, label), shot)| Item::<F32> {
                 id,
                 label,
                 embedding: &shot.1,
             });
-            let query_embedding = Embedding::from_slice(&query).unwrap();
+            let query_embedding = Embedding::<F32>::from_slice(&query).unwrap();
 
             let mut ranked: Vec<Match> = items()
                 .map(|item| Match {
@@ -326,7 +334,7 @@ mod tests {
         }
         let half = core::f32::consts::FRAC_1_SQRT_2;
         let query = [half, half];
-        let nearest = prototypes.nearest(&Embedding::from_slice(&query).unwrap()).unwrap();
+        let nearest = prototypes.nearest(&Embedding::<F32>::from_slice(&query).unwrap()).unwrap();
         assert_eq!((nearest.id, prototypes.label(nearest.id)), (2, Some("cup")));
         assert!(nearest.distance < 1e-6);
         assert_eq!(prototypes.label(4), None);
@@ -337,7 +345,7 @@ mod tests {
         let mut prototypes = Prototypes::<2, 2>::new();
         prototypes.add(&item(8, "b", &[1.0, 0.0])).unwrap();
         prototypes.add(&item(5, "a", &[1.0, 0.0])).unwrap();
-        let query = Embedding::from_slice(&[0.6, 0.8]).unwrap();
+        let query = Embedding::<F32>::from_slice(&[0.6, 0.8]).unwrap();
         assert_eq!(prototypes.nearest(&query).map(|nearest| nearest.id), Some(5));
     }
 
@@ -346,14 +354,14 @@ mod tests {
         let mut prototypes = Prototypes::<1, 2>::new();
         prototypes.add(&item(0, "a", &[1.0, 0.0])).unwrap();
         prototypes.add(&item(1, "a", &[-1.0, 0.0])).unwrap();
-        let query = Embedding::from_slice(&[1.0, 0.0]).unwrap();
+        let query = Embedding::<F32>::from_slice(&[1.0, 0.0]).unwrap();
         assert_eq!(prototypes.nearest(&query), Some(Match { id: 0, distance: 2.0 }));
     }
 
     #[test]
     fn what_does_not_fit_is_refused_and_changes_nothing() {
         let mut prototypes = Prototypes::<1, 2>::new();
-        let query = Embedding::from_slice(&[1.0, 0.0]).unwrap();
+        let query = Embedding::<F32>::from_slice(&[1.0, 0.0]).unwrap();
         assert_eq!(prototypes.nearest(&query), None);
         let long = "x".repeat(33);
         assert_eq!(prototypes.add(&item(0, &long, &[1.0, 0.0])), Err(PrototypeError::Label));
@@ -364,7 +372,7 @@ mod tests {
         assert_eq!(prototypes.add(&item(1, "a", &[1.0])), Err(dimension));
         prototypes.add(&item(1, "a", &[1.0, 0.0])).unwrap();
         assert_eq!((prototypes.len(), prototypes.label(0)), (1, Some("a")));
-        assert_eq!(prototypes.nearest(&Embedding::from_slice(&[1.0]).unwrap()), None);
+        assert_eq!(prototypes.nearest(&Embedding::<F32>::from_slice(&[1.0]).unwrap()), None);
         prototypes.clear();
         assert!(prototypes.is_empty());
     }
@@ -382,7 +390,7 @@ mod tests {
     #[test]
     fn items_of_another_dimension_are_left_out() {
         let items = [item(0, "a", &[1.0]), item(1, "b", &[0.0, 1.0])];
-        let query = Embedding::from_slice(&[1.0, 0.0]).unwrap();
+        let query = Embedding::<F32>::from_slice(&[1.0, 0.0]).unwrap();
         assert_eq!(nearest_item(items, &query), Some(Match { id: 1, distance: 2.0 }));
     }
 }

@@ -172,6 +172,11 @@ pub(crate) fn values<T: bytemuck::AnyBitPattern>(body: &[u8]) -> Result<&[T], Fi
     })
 }
 
+/// Views words as floating-point numbers, which have their size and alignment.
+pub(crate) fn cast(words: &[u32]) -> &[f32] {
+    bytemuck::try_cast_slice(words).unwrap_or_default()
+}
+
 /// Where the parts of a file lie.
 struct Plan {
     padding: &'static [u8],
@@ -222,14 +227,14 @@ pub(crate) fn write<H: Serialize>(
     header: &mut H,
     body_len: usize,
     out: &mut [u8],
-    fill: impl FnOnce(&mut H, &mut [u8]),
+    fill: impl FnOnce(&mut H, &mut [u8]) -> Result<(), FileError>,
 ) -> Result<usize, FileError> {
     let plan = Plan::new(kind, header, body_len)?;
     let too_small = FileError::Buffer { needed: plan.file_len };
     let out = out.get_mut(..plan.file_len).ok_or(too_small)?;
     let (content, crc) = out.split_last_chunk_mut::<4>().ok_or(too_small)?;
     let (head, body) = content.split_at_mut_checked(plan.body_start).ok_or(too_small)?;
-    fill(header, body);
+    fill(header, body)?;
     let written = postcard::to_slice(&prefix(kind, header, plan.padding, body_len), head)
         .map_err(|_| FileError::Malformed)?;
     if written.len() != plan.body_start {
@@ -269,7 +274,8 @@ mod tests {
         let mut out = vec![0xAA; 200];
         let body = [1, 2, 3, 4, 5];
         let len = write(FileKind::Model, &mut HEADER.clone(), body.len(), &mut out, |_, out| {
-            out.copy_from_slice(&body)
+            out.copy_from_slice(&body);
+            Ok(())
         });
         assert_eq!(len, super::len(FileKind::Model, &HEADER, body.len()));
         out.truncate(len.unwrap());
@@ -295,7 +301,8 @@ mod tests {
             let mut out = vec![0xAA; body_len + 200];
             let len =
                 write(FileKind::Gallery, &mut HEADER.clone(), body_len, &mut out, |_, out| {
-                    out.copy_from_slice(&body)
+                    out.copy_from_slice(&body);
+                    Ok(())
                 })
                 .unwrap();
             let body_start = len - 4 - body_len;
@@ -375,7 +382,7 @@ mod tests {
     fn too_small_a_buffer_is_told() {
         let needed = small_file().len();
         let mut out = vec![0; needed - 1];
-        let result = write(FileKind::Model, &mut HEADER.clone(), 5, &mut out, |_, _| {});
+        let result = write(FileKind::Model, &mut HEADER.clone(), 5, &mut out, |_, _| Ok(()));
         assert_eq!(result, Err(FileError::Buffer { needed }));
     }
 
@@ -384,6 +391,7 @@ mod tests {
         let mut out = [0; 200];
         let result = write(FileKind::Model, &mut HEADER.clone(), 5, &mut out, |header, _| {
             header.number = 1;
+            Ok(())
         });
         assert_eq!(result, Err(FileError::Malformed));
     }

@@ -63,10 +63,12 @@ pub use forward::float::normalize_pixel;
 pub use gallery::{Gallery, GalleryError, GalleryFile, GalleryFileError};
 #[doc(hidden)]
 pub use include::Aligned;
-pub use model::{Acceptance, EmbedError, Encoding, F32, Model, ModelError, Rule, SelfTestError};
+pub use model::{
+    Acceptance, EmbedError, Encoding, F32, Int8, Model, ModelError, Rule, SelfTestError,
+};
 pub use names::Names;
 pub use network::{Network, NetworkError, Shape, Tensor};
-pub use quantized::QuantizedConv;
+pub use quantized::{MAX_BIAS, MAX_MULTIPLIER, Packing, QuantizedConv};
 #[cfg(feature = "store")]
 pub use store::{Store, StoreError};
 pub use top_k::{Match, Matches, TopK};

@@ -14,7 +14,7 @@ pub struct Match {
 }
 
 impl Match {
-    const NONE: Match = Match { id: u32::MAX, distance: f32::INFINITY };
+    pub(crate) const NONE: Match = Match { id: u32::MAX, distance: f32::INFINITY };
 
     /// Orders by distance, then by id. The order is total: both zeros are
     /// equal, and a distance that is not a number comes last.
@@ -50,6 +50,68 @@ fn insert(slots: &mut [Match], len: usize, candidate: Match) -> usize {
     }
 }
 
+/// The nearest items of a search that is under way, in the memory of its result.
+///
+/// Until [`Nearest::finish`], a match's id is the item's place, and the bits of
+/// its distance are its key: all comparisons are of integers.
+pub(crate) struct Nearest<'k> {
+    slots: &'k mut [Match],
+    len: usize,
+    /// The farthest key that may have a place yet.
+    limit: u32,
+}
+
+impl<'k> Nearest<'k> {
+    /// Keeps as many items as there are slots; what they hold is overwritten.
+    pub fn new(slots: &'k mut [Match]) -> Self {
+        Nearest { slots, len: 0, limit: u32::MAX }
+    }
+
+    /// Most items.
+    pub fn capacity(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// The places of the items, nearest first.
+    pub fn places(&self) -> impl Iterator<Item = u32> {
+        self.slots.iter().take(self.len).map(|slot| slot.id)
+    }
+
+    /// Takes an item if it is among the nearest so far, ties by lower place.
+    #[inline(always)]
+    pub fn insert(&mut self, place: u32, key: u32) {
+        if key <= self.limit {
+            self.insert_near(place, key);
+        }
+    }
+
+    #[inline(never)]
+    fn insert_near(&mut self, place: u32, key: u32) {
+        let rank = (key, place);
+        let nearer = |slot: &Match| (slot.distance.to_bits(), slot.id) < rank;
+        let occupied = self.slots.get(..self.len).unwrap_or_default();
+        let position = occupied.partition_point(nearer);
+        let full = self.len >= self.slots.len();
+        let len = if full { self.len } else { self.len.saturating_add(1) };
+        let mut carried = Match { id: place, distance: f32::from_bits(key) };
+        for slot in self.slots.get_mut(position..len).unwrap_or_default() {
+            core::mem::swap(slot, &mut carried);
+        }
+        self.len = len;
+        if len == self.slots.len() {
+            self.limit = self.slots.last().map_or(0, |last| last.distance.to_bits());
+        }
+    }
+
+    /// Turns places to ids and keys to distances, and gives the number of items.
+    pub fn finish(self, id: impl Fn(u32) -> u32, distance: impl Fn(u32) -> f32) -> usize {
+        for slot in self.slots.iter_mut().take(self.len) {
+            *slot = Match { id: id(slot.id), distance: distance(slot.distance.to_bits()) };
+        }
+        self.len
+    }
+}
+
 /// At most `K` matches, nearest first, ties by lower id.
 #[derive(Clone, Copy, Debug)]
 pub struct Matches<const K: usize> {
@@ -61,6 +123,13 @@ impl<const K: usize> Matches<K> {
     /// No match yet.
     pub const fn new() -> Self {
         Matches { slots: [Match::NONE; K], len: 0 }
+    }
+
+    /// What a search finds, which gives the number of matches.
+    pub(crate) fn found_by(search: impl FnOnce(Nearest<'_>) -> usize) -> Self {
+        let mut slots = [Match::NONE; K];
+        let len = search(Nearest::new(&mut slots));
+        Matches { slots, len }
     }
 
     /// Takes a candidate if it is among the `K` nearest so far.
@@ -114,6 +183,15 @@ impl<'a> TopK<'a> {
     /// Keeps as many matches as there are slots; what they hold is overwritten.
     pub const fn new(slots: &'a mut [Match]) -> Self {
         TopK { slots, len: 0 }
+    }
+
+    /// What a search finds, which gives the number of matches.
+    pub(crate) fn found_by(
+        slots: &'a mut [Match],
+        search: impl FnOnce(Nearest<'_>) -> usize,
+    ) -> Self {
+        let len = search(Nearest::new(slots));
+        TopK { slots, len }
     }
 
     /// Takes a candidate if it is among the nearest so far.
@@ -186,6 +264,29 @@ mod tests {
             }
             prop_assert_eq!(ids(top.as_slice()), sorted(&candidates, k));
             prop_assert_eq!(ids(&five), sorted(&candidates, 5));
+        }
+
+        #[test]
+        fn keys_are_ranked_as_integers(
+            keys in prop::collection::vec(prop_oneof![0u32..4, any::<u32>()], 0..40),
+            k in 0usize..12,
+        ) {
+            let mut candidates: Vec<(u32, u32)> = keys.into_iter().zip(0..).collect();
+            let middle = k.min(candidates.len());
+            candidates.rotate_left(middle);
+            let mut slots = vec![Match::NONE; k];
+            let mut nearest = Nearest::new(&mut slots);
+            for &(key, place) in &candidates {
+                nearest.insert(place, key);
+            }
+            candidates.sort();
+            candidates.truncate(k);
+            prop_assert!(nearest.places().eq(candidates.iter().map(|candidate| candidate.1)));
+            let len = nearest.finish(|place| place + 100, |key| (key >> 8) as f32);
+            prop_assert_eq!(len, candidates.len());
+            for (slot, (key, place)) in slots.iter().zip(candidates) {
+                prop_assert_eq!((slot.id, slot.distance), (place + 100, (key >> 8) as f32));
+            }
         }
     }
 

@@ -57,7 +57,7 @@ fn files() {
         (GalleryFileError::File(file), "the file ends too early"),
         (
             GalleryFileError::Code { found: 9 },
-            "the gallery's embeddings have code 9, which is not supported",
+            "the gallery's embeddings have code 9, which was not asked for",
         ),
         (GalleryFileError::Dimension, "the gallery's embeddings have an impossible dimension"),
         (GalleryFileError::Items, "the gallery has too many items"),
@@ -99,7 +99,7 @@ fn use_of_them() {
         ),
         (
             GalleryError::Dimension { expected: 256, found: 4 },
-            "the gallery holds embeddings of 256 dimensions, not 4",
+            "the gallery holds embeddings of 256 words, not 4",
         ),
         (GalleryError::Full, "the gallery is full"),
         (GalleryError::Label, "a label can have at most 32 bytes"),

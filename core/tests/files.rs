@@ -152,7 +152,7 @@ fn the_self_test_finds_what_differs() {
 
 #[test]
 fn gallery_fixture_has_its_values() {
-    let file = GalleryFile::from_bytes(GALLERY_V1).unwrap();
+    let file = GalleryFile::<F32>::from_bytes(GALLERY_V1).unwrap();
     assert_eq!((file.fingerprint(), file.dimension(), file.len()), (FINGERPRINT, 36, 3));
     let labels = [0, 1, 2, 3].map(|id| file.label(id));
     assert_eq!(labels, [Some("T\u{fc}te"), Some("cup"), Some("T\u{fc}te"), None]);
@@ -219,7 +219,7 @@ fn model_error(bytes: &[u8]) -> Option<ModelError> {
 }
 
 fn gallery_error(bytes: &[u8]) -> Option<GalleryFileError> {
-    GalleryFile::from_bytes(bytes).err()
+    GalleryFile::<F32>::from_bytes(bytes).err()
 }
 
 #[test]
@@ -420,7 +420,7 @@ fn an_empty_gallery_is_a_file() {
     let contents =
         GalleryContents { fingerprint: 1, dimension: 4, names: "", labels: &[], embeddings: &[] };
     let file = gallery_file(&contents);
-    let file = GalleryFile::from_bytes(file.bytes()).unwrap();
+    let file = GalleryFile::<F32>::from_bytes(file.bytes()).unwrap();
     assert!(file.is_empty());
     assert_eq!((file.label(0), file.embeddings().count()), (None, 0));
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use common::{Aligned, model_file, open, parameters};
 use lookalike::gallery::{self, GalleryContents, Item, MAX_LABEL};
-use lookalike::{Embedding, Gallery, GalleryError, GalleryFile, Matches, Network};
+use lookalike::{Embedding, F32, Gallery, GalleryError, GalleryFile, Matches, Network};
 use proptest::prelude::*;
 
 const DIMENSION: usize = 4;
@@ -23,7 +23,7 @@ fn network() -> Network {
 fn gallery_file<const D: usize>(fingerprint: u32, items: &[(u16, [f32; D])]) -> Aligned {
     let labels: Vec<u16> = items.iter().map(|(label, _)| *label).collect();
     let embeddings: Vec<f32> = items.iter().flat_map(|(_, vector)| *vector).collect();
-    let contents = GalleryContents {
+    let contents = GalleryContents::<F32> {
         fingerprint,
         dimension: D,
         names: "red\ngreen\nblue",

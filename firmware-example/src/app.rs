@@ -3,12 +3,13 @@
 use core::fmt;
 
 use lookalike::{
-    EmbedError, F32, Gallery, GalleryError, GalleryFile, GalleryFileError, Match, Matches, Model,
+    EmbedError, Gallery, GalleryError, GalleryFile, GalleryFileError, Match, Matches, Model,
     ModelError, Recognition, SelfTestError,
 };
 use semihosting::println;
 
 use crate::assets::{ASSETS, FAMILY, NEIGHBOURS, NETWORK, Query};
+use crate::parameters::{self, Code, Parameters, WORDS, Workspace};
 use crate::board::{self, Counter};
 use crate::persistence::{self, Enrolments};
 use crate::ram_flash::RamFlash;
@@ -18,17 +19,11 @@ use crate::stack;
 const NEW_DIGIT: u8 = 9;
 /// Items that can be enrolled.
 const CAPACITY: usize = 4;
-pub const DIMENSION: usize = NETWORK.embedding_len();
 /// What the desktop's and the device's embeddings may differ by.
 const TOLERANCE: f32 = 1e-5;
 
 /// Items in flash and enrolled ones, searched as one.
-pub type DeviceGallery = Gallery<'static, CAPACITY, DIMENSION>;
-
-/// The memory that `embed` works in.
-pub type Workspace = [f32; NETWORK.workspace_len()];
-/// An empty workspace.
-pub const WORKSPACE: Workspace = [0.0; NETWORK.workspace_len()];
+pub type DeviceGallery = Gallery<'static, CAPACITY, WORDS, Code>;
 
 /// What became of queries of the new digit.
 struct Found {
@@ -100,8 +95,10 @@ fn check(holds: bool, what: &'static str) -> Result<(), Failure> {
 /// Runs everything and gives the exit status. After the first half the board is
 /// restarted, and what was stored before is all that tells the second from it.
 pub fn run(workspace: &mut Workspace, flash: RamFlash) -> i32 {
+    stack::begin();
     match demonstrate(workspace, flash) {
         Ok(()) => {
+            print_ram();
             println!("all as expected");
             0
         }
@@ -112,6 +109,15 @@ pub fn run(workspace: &mut Workspace, flash: RamFlash) -> i32 {
     }
 }
 
+/// What the whole application has taken since it started.
+fn print_ram() {
+    println!(
+        "RAM: {} bytes of variables, {} bytes of stack",
+        board::static_ram(),
+        stack::deepest()
+    );
+}
+
 fn demonstrate(workspace: &mut Workspace, flash: RamFlash) -> Result<(), Failure> {
     let mut device = Device::open(workspace)?;
     let first_id = device.gallery.len() as u32;
@@ -120,6 +126,7 @@ fn demonstrate(workspace: &mut Workspace, flash: RamFlash) -> Result<(), Failure
         println!("Lookalike on {}", board::NAME);
         device.demonstrate()?;
         device.remember(&mut enrolments)?;
+        print_ram();
         println!("restarting");
         board::restart()
     }
@@ -132,7 +139,7 @@ fn new_digits() -> impl Iterator<Item = Query> + Clone {
 }
 
 struct Device<'w> {
-    model: Model<'static>,
+    model: Model<'static, Parameters>,
     gallery: DeviceGallery,
     workspace: &'w mut Workspace,
     counter: Counter,
@@ -148,7 +155,11 @@ impl<'w> Device<'w> {
 
     fn demonstrate(&mut self) -> Result<(), Failure> {
         let [a, b, c] = NETWORK.widths();
-        println!("model: widths {a}, {b}, {c}; embeddings of {DIMENSION} values");
+        println!(
+            "model: widths {a}, {b}, {c}; embeddings of {} values, {} bytes",
+            NETWORK.embedding_len(),
+            4 * WORDS
+        );
         println!("gallery: {} items in flash, none shows a {NEW_DIGIT}", self.gallery.len());
         let images = self.model.self_test(self.workspace)?;
         println!("self-test: {images} images have the embeddings of the model file");
@@ -161,7 +172,7 @@ impl<'w> Device<'w> {
     /// The kernels at other dimensions than those of the gallery's network.
     fn test_family(&mut self) -> Result<(), Failure> {
         for bytes in FAMILY {
-            Model::<F32>::from_bytes(bytes)?.self_test(self.workspace)?;
+            Model::<Parameters>::from_bytes(bytes)?.self_test(self.workspace)?;
         }
         if !FAMILY.is_empty() {
             println!("self-test: {} other models pass", FAMILY.len());
@@ -204,9 +215,9 @@ impl<'w> Device<'w> {
         let mut largest = 0.0f32;
         for query in ASSETS.queries().take(board::QUERIES) {
             let embedding = self.model.embed(query.image, self.workspace)?;
-            let pairs = || embedding.as_slice().iter().zip(query.embedding);
-            largest = pairs().fold(largest, |largest, (x, y)| largest.max((x - y).abs()));
-            identical += usize::from(pairs().all(|(x, y)| x.to_bits() == y.to_bits()));
+            let words = embedding.as_slice();
+            largest = largest.max(parameters::difference(words, query.embedding));
+            identical += usize::from(words == query.embedding);
             images += 1;
 
             let matches: Matches<NEIGHBOURS> = self.gallery.search(&embedding);

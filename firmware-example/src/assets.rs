@@ -2,6 +2,8 @@
 
 use lookalike::Network;
 
+use crate::parameters::{Word, WORDS};
+
 /// A model, a gallery, test images, and the desktop's answers for them.
 pub struct Assets {
     /// The model file.
@@ -26,21 +28,26 @@ pub struct Query {
     pub image: &'static [u8],
     /// The digit that it shows.
     pub digit: u8,
-    /// Its embedding.
-    pub embedding: &'static [f32],
+    /// The words of its embedding.
+    pub embedding: &'static [Word],
     /// The ids of the gallery's items nearest to it.
     pub neighbours: &'static [u8],
 }
 
 impl Assets {
+    /// The pixels of the first test image.
+    pub fn first_image(&self) -> &'static [u8] {
+        self.images.get(..NETWORK.input().len()).unwrap_or_default()
+    }
+
     /// The test images.
     pub fn queries(&self) -> impl Iterator<Item = Query> + Clone + use<> {
         let image_len = NETWORK.input().len();
-        let embeddings: &[f32] = bytemuck::try_cast_slice(self.embeddings).unwrap_or_default();
+        let embeddings: &[Word] = bytemuck::try_cast_slice(self.embeddings).unwrap_or_default();
         self.images
             .chunks_exact(image_len)
             .zip(self.labels)
-            .zip(embeddings.chunks_exact(NETWORK.embedding_len()))
+            .zip(embeddings.chunks_exact(WORDS))
             .zip(self.neighbours.chunks_exact(NEIGHBOURS))
             .enumerate()
             .map(|(number, (((image, &digit), embedding), neighbours))| Query {
@@ -68,22 +75,34 @@ macro_rules! assets {
 }
 
 /// The network that the buffers are sized for.
-#[cfg(not(feature = "microbit"))]
-pub const NETWORK: Network = Network::REFERENCE;
-#[cfg(not(feature = "microbit"))]
-pub static ASSETS: Assets = assets!("reference");
+#[cfg(not(all(feature = "microbit", not(feature = "int8"))))]
+pub const NETWORK: Network = Network::REFERENCE.without_classifier();
 
-/// The micro:bit's RAM is too small for the reference network.
-#[cfg(feature = "microbit")]
+/// The micro:bit's RAM is too small for the reference network in f32.
+#[cfg(all(feature = "microbit", not(feature = "int8")))]
 pub const NETWORK: Network = match Network::new([1, 28, 28], [8, 8, 16], 2, 0) {
     Ok(network) => network,
     Err(_) => panic!("the dimensions are in range"),
 };
-#[cfg(feature = "microbit")]
-pub static ASSETS: Assets = assets!("small");
 
-/// Small models of other dimensions, each with a self-test.
-#[cfg(not(feature = "microbit"))]
+#[cfg(all(not(feature = "microbit"), not(feature = "int8")))]
+pub static ASSETS: Assets = assets!("reference");
+#[cfg(all(feature = "microbit", not(feature = "int8")))]
+pub static ASSETS: Assets = assets!("small");
+#[cfg(feature = "int8")]
+pub static ASSETS: Assets = assets!("int8");
+
+/// The quantised network.
+pub const INT8_NETWORK: Network = Network::REFERENCE;
+/// It, in both packings.
+pub static INT8_COMPACT: &[u8] = lookalike::include_model!("../assets/int8/compact.model");
+pub static INT8_FAST: &[u8] = lookalike::include_model!("../assets/int8/model");
+/// The first 64 items of its gallery.
+pub static GALLERY_64: &[u8] = lookalike::include_gallery!("../assets/int8/gallery-64");
+
+/// Small models of other dimensions, each with a self-test. Those of quantised
+/// models are read from the host: `bin/identity.rs`.
+#[cfg(all(not(feature = "microbit"), not(feature = "int8")))]
 pub static FAMILY: [&[u8]; 5] = [
     lookalike::include_model!("../assets/family/0.model"),
     lookalike::include_model!("../assets/family/1.model"),
@@ -93,5 +112,5 @@ pub static FAMILY: [&[u8]; 5] = [
 ];
 
 /// They need more RAM than the micro:bit's workspace.
-#[cfg(feature = "microbit")]
+#[cfg(any(feature = "microbit", feature = "int8"))]
 pub static FAMILY: [&[u8]; 0] = [];

@@ -4,6 +4,8 @@
 pub mod app;
 pub mod assets;
 pub mod board;
+pub mod cases;
+pub mod parameters;
 pub mod persistence;
 pub mod ram_flash;
 pub mod stack;

@@ -4,16 +4,17 @@
 use core::ops::Range;
 
 use embedded_storage::nor_flash::NorFlashErrorKind;
-use lookalike::{Embedding, F32, GalleryError, Model, Store, StoreError, store};
+use lookalike::{Embedding, GalleryError, Model, Store, StoreError, store};
 
-use crate::app::{DIMENSION, DeviceGallery};
+use crate::app::DeviceGallery;
+use crate::parameters::{Code, Parameters, WORDS};
 use crate::ram_flash::{LEN, RamFlash};
 
 /// The partition of the flash that the store has to itself: here all of it.
 const REGION: Range<u32> = 0..LEN as u32;
 
 /// Enrolments in flash.
-pub type Enrolments = Store<RamFlash, DIMENSION>;
+pub type Enrolments = Store<RamFlash, WORDS, Code>;
 /// What its operations fail with.
 pub type Error = StoreError<NorFlashErrorKind>;
 
@@ -21,10 +22,10 @@ pub type Error = StoreError<NorFlashErrorKind>;
 /// this model, as after the first power-on, is erased.
 pub fn open(
     mut flash: RamFlash,
-    model: &Model<'_, F32>,
+    model: &Model<'_, Parameters>,
     first_id: u32,
 ) -> Result<Enrolments, Error> {
-    match Store::<_, DIMENSION>::open(&mut flash, REGION, model) {
+    match Store::<_, WORDS, Code>::open(&mut flash, REGION, model) {
         Ok(_) => {}
         Err(StoreError::Flash(error)) => return Err(StoreError::Flash(error)),
         Err(_) => store::erase(&mut flash, REGION)?,

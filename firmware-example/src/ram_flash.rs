@@ -7,12 +7,12 @@ use embedded_storage::nor_flash::{
     ErrorType, NorFlash, NorFlashErrorKind, ReadNorFlash, check_erase, check_read, check_write,
 };
 
-use crate::assets::NETWORK;
+use crate::parameters::WORDS;
 
 const WORD: usize = 4;
 const PAGE: usize = 1024;
 /// Three blocks of three items each, one of which is always free.
-const PAGES: usize = if NETWORK.embedding_len() > 64 { 12 } else { 3 };
+const PAGES: usize = if WORDS > 72 { 12 } else { 3 };
 
 /// Bytes of flash.
 pub const LEN: usize = PAGES * PAGE;

@@ -2,12 +2,38 @@
 //! through after it.
 
 use core::arch::asm;
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 const PAINT: u32 = 0xDEAD_BEA7;
 
 unsafe extern "C" {
     /// The stack's lower end, which the linker script defines.
     static _stack_end: u32;
+    /// Its upper end, where it begins.
+    static _stack_start: u32;
+}
+
+/// The lowest address that the stack has reached since [`begin`].
+static LOWEST: AtomicUsize = AtomicUsize::new(usize::MAX);
+
+/// Watches the whole stack from now on.
+#[inline(never)]
+pub fn begin() {
+    paint(stack_pointer().wrapping_byte_sub(UNPAINTED));
+}
+
+/// Bytes of stack that the program has used since [`begin`].
+#[inline(never)]
+pub fn deepest() -> usize {
+    note();
+    (&raw const _stack_start as usize).saturating_sub(LOWEST.load(Ordering::Relaxed))
+}
+
+/// Remembers how deep the stack has been before the paint is renewed.
+#[inline(never)]
+fn note() {
+    let lowest = LOWEST.load(Ordering::Relaxed).min(lowest_used() as usize);
+    LOWEST.store(lowest, Ordering::Relaxed);
 }
 
 fn stack_pointer() -> *mut u32 {
@@ -29,6 +55,7 @@ const UNPAINTED: usize = 32;
 /// Runs `call` and gives its result and the bytes of stack that it used.
 #[inline(never)]
 pub fn measure<R>(call: impl FnOnce() -> R) -> (R, usize) {
+    note();
     let top = stack_pointer();
     paint(top.wrapping_byte_sub(UNPAINTED));
     let result = run(call);

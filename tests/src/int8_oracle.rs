@@ -102,9 +102,8 @@ fn max_pool(sums: &Sums) -> Sums {
     for c in 0..sums.channels {
         for y in 0..height {
             for x in 0..width {
-                let at = |dy, dx| {
-                    sums.values[(c * sums.height + 2 * y + dy) * sums.width + 2 * x + dx]
-                };
+                let at =
+                    |dy, dx| sums.values[(c * sums.height + 2 * y + dy) * sums.width + 2 * x + dx];
                 values.push(at(0, 0).max(at(0, 1)).max(at(1, 0)).max(at(1, 1)));
             }
         }

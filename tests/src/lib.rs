@@ -3,6 +3,7 @@
 mod fixture;
 pub mod int8_oracle;
 pub mod oracle;
+pub mod quantized;
 pub mod random;
 
 pub use fixture::Fixture;

@@ -347,7 +347,8 @@ fn a_model_or_gallery_truncated_anywhere_or_with_any_bit_flipped_is_refused() {
     let model = bench.read("a.model");
     let gallery = bench.read("a.gallery");
     let is_model = |bytes: &[u8]| Model::<F32>::from_bytes(&AlignedBytes::from(bytes)).map(drop);
-    let is_gallery = |bytes: &[u8]| GalleryFile::from_bytes(&AlignedBytes::from(bytes)).map(drop);
+    let is_gallery =
+        |bytes: &[u8]| GalleryFile::<F32>::from_bytes(&AlignedBytes::from(bytes)).map(drop);
     is_model(&model).unwrap();
     is_gallery(&gallery).unwrap();
     for len in 0..model.len() {

@@ -97,6 +97,9 @@ pub(crate) mod sealed {
 /// A code of embeddings.
 pub trait Code: sealed::Sealed {}
 
+/// What an embedding in code `C` is made of: `f32` for [`F32`], `u32` for integer codes.
+pub type Word<C> = <C as sealed::Sealed>::Word;
+
 impl Code for F32 {}
 
 impl sealed::Sealed for F32 {

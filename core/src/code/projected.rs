@@ -1,5 +1,6 @@
 //! A few signed values and the inverse of their norm.
 
+use super::kernel::Signed;
 use super::sealed::Sealed;
 use super::vector::{ORTHOGONAL, cosine, inverse_root};
 use super::{Code, from_units, kernel};
@@ -81,9 +82,13 @@ impl Sealed for Projected {
         let (Some((x, query)), Some((y, item))) = (query.split_first(), item.split_first()) else {
             return ORTHOGONAL;
         };
-        let dot = kernel::signed_dot(query, item);
-        let cosine = cosine(dot.unsigned_abs(), *x, *y, SHIFT);
-        if dot < 0 { ORTHOGONAL.saturating_add(cosine) } else { ORTHOGONAL.saturating_sub(cosine) }
+        rank(kernel::dot::<Signed>(query, item), *x, *y)
+    }
+
+    #[inline(always)]
+    fn keys(query: &[u32], items: &[u32], mut found: impl FnMut(u32)) {
+        let Some((x, query)) = query.split_first() else { return };
+        kernel::dots::<Signed>(query, items, |dot, y| found(rank(dot, *x, y)));
     }
 
     fn distance(key: u32, _: usize) -> f32 {
@@ -97,10 +102,16 @@ impl Sealed for Projected {
     }
 }
 
+/// The distance of vectors with a scalar product and inverse norms.
+#[inline(always)]
+fn rank(dot: i32, x: u32, y: u32) -> u32 {
+    let cosine = cosine(dot.unsigned_abs(), x, y, SHIFT);
+    if dot < 0 { ORTHOGONAL.saturating_add(cosine) } else { ORTHOGONAL.saturating_sub(cosine) }
+}
+
 /// The first word of an embedding with these values.
 pub(super) fn inverse_norm_of(values: &[u32]) -> u32 {
-    let squares = bytes(values).map(|byte| i32::from(byte) * i32::from(byte));
-    inverse_root(squares.fold(0, i32::wrapping_add).cast_unsigned(), 76)
+    inverse_root(kernel::dot::<Signed>(values, values).cast_unsigned(), 76)
 }
 
 /// The values, 4 of each word.

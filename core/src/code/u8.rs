@@ -1,5 +1,6 @@
 //! Values from 0 to 255 and the inverse of their norm.
 
+use super::kernel::Unsigned;
 use super::sealed::Sealed;
 use super::vector::{ORTHOGONAL, Scale, cosine, inverse_root};
 use super::{Code, CodeError, from_units, kernel};
@@ -60,8 +61,8 @@ impl U8 {
             && let Some((inverse_norm, values)) = words.split_first_mut()
         {
             let factor = 255.0 / largest;
-            let bytes = source.iter().map(|x| (x * factor + 0.5) as u32);
-            *inverse_norm = inverse_root(fill(values, bytes.map(|byte| byte.min(255))), 78);
+            let squares = fill(values, source, |x| ((x * factor + 0.5) as u32).min(255));
+            *inverse_norm = inverse_root(squares, 78);
         }
         Ok(Embedding::from_words(words))
     }
@@ -86,8 +87,7 @@ impl Sealed for U8 {
             return Err(EmbeddingError::Code);
         }
         let largest = bytes(values).max().unwrap_or_default();
-        let squares = bytes(values).map(|byte| u32::from(byte) * u32::from(byte));
-        let squares = squares.fold(0u32, u32::wrapping_add);
+        let squares = kernel::dot::<Unsigned>(values, values);
         let whole = largest == 0 || largest == u8::MAX;
         if !whole || inverse_norm != inverse_root(squares, 78) {
             return Err(EmbeddingError::Code);
@@ -104,13 +104,13 @@ impl Sealed for U8 {
         let (Some((x, query)), Some((y, item))) = (query.split_first(), item.split_first()) else {
             return ORTHOGONAL;
         };
-        rank(kernel::dot(query, item), *x, *y)
+        rank(kernel::dot::<Unsigned>(query, item), *x, *y)
     }
 
     #[inline(always)]
     fn keys(query: &[u32], items: &[u32], mut found: impl FnMut(u32)) {
         let Some((x, query)) = query.split_first() else { return };
-        kernel::dots(query, items, |dot, y| found(rank(dot, *x, y)));
+        kernel::dots::<Unsigned>(query, items, |dot, y| found(rank(dot, *x, y)));
     }
 
     fn distance(key: u32, _: usize) -> f32 {
@@ -135,14 +135,18 @@ fn bytes(values: &[u32]) -> impl ExactSizeIterator<Item = u8> {
     bytemuck::cast_slice::<u32, u8>(values).iter().copied()
 }
 
-/// Writes values from 0 to 255 and gives the sum of their squares.
-fn fill(words: &mut [u32], mut values: impl Iterator<Item = u32>) -> u32 {
+/// Writes the bytes of `source` and gives the sum of their squares.
+#[inline(always)]
+fn fill<T: Copy>(words: &mut [u32], source: &[T], byte: impl Fn(T) -> u32) -> u32 {
     let mut squares = 0u32;
-    for word in words {
-        for (lane, value) in values.by_ref().take(4).enumerate() {
+    for (word, source) in words.iter_mut().zip(source.chunks(4)) {
+        let mut packed = 0;
+        for value in source.iter().rev() {
+            let value = byte(*value);
             squares = squares.wrapping_add(value.wrapping_mul(value));
-            *word |= value << (8 * lane);
+            packed = packed << 8 | value;
         }
+        *word = packed;
     }
     squares
 }
@@ -157,7 +161,7 @@ pub(crate) fn encode_means(means: &[u32], code: &mut [u32]) {
     let Some((inverse_norm, values)) = code.split_first_mut() else { return };
     let largest = means.iter().copied().max().unwrap_or_default();
     let scale = Scale::new(largest, 255);
-    *inverse_norm = inverse_root(fill(values, means.iter().map(|&mean| scale.apply(mean))), 78);
+    *inverse_norm = inverse_root(fill(values, means, |mean| scale.apply(mean)), 78);
 }
 
 #[cfg(test)]

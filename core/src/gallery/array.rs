@@ -2,10 +2,11 @@
 
 use super::items::{Items, ItemsMut, Slot, State};
 use super::{GalleryError, GalleryFile, Item};
-use crate::{Embedding, Encoding, Matches, Model};
+use crate::{Code, Embedding, Encoding, F32, Match, Matches, Model, TwoStage};
 
-/// A read-only gallery file and up to `N` enrolled items of `D` dimensions.
-/// About `N` x (4 `D` + 40) bytes.
+/// A read-only gallery file and up to `N` enrolled items, each with an embedding
+/// of `D` words in code `C`: for [`F32`] of `D` dimensions. About
+/// `N` x (4 `D` + 40) bytes.
 ///
 /// Ids are stable: the file's items have 0 to n - 1, enrolled items count on
 /// from n, and the id of a removed item is not used again.
@@ -29,32 +30,34 @@ use crate::{Embedding, Encoding, Matches, Model};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Gallery<'a, const N: usize, const D: usize> {
-    state: State<'a>,
+pub struct Gallery<'a, const N: usize, const D: usize, C: Code = F32> {
+    state: State<'a, C>,
     slots: [Slot; N],
-    embeddings: [[f32; D]; N],
+    embeddings: [[C::Word; D]; N],
 }
 
-impl<'a, const N: usize, const D: usize> Gallery<'a, N, D> {
+impl<'a, const N: usize, const D: usize, C: Code> Gallery<'a, N, D, C> {
     /// Bytes of RAM that the gallery takes, known at compile time.
     ///
     /// ```
-    /// use lookalike::{Gallery, Network};
+    /// use lookalike::{Gallery, Network, U8};
     /// const DIMENSION: usize = Network::REFERENCE.embedding_len();
     /// // Sixteen items of 1 KB each, their labels and ids, in less than 17.5 KB.
     /// const { assert!(Gallery::<'static, 16, DIMENSION>::BYTES < 17_920) };
+    /// // And in a quarter of that.
+    /// const { assert!(Gallery::<'static, 16, { U8::words(DIMENSION) }, U8>::BYTES < 5_000) };
     /// ```
     pub const BYTES: usize = size_of::<Self>();
 
     /// A gallery of the model's embeddings, with the file's items if there is one.
     ///
     /// # Errors
-    /// [`GalleryError::Dimension`] unless the model's embeddings have `D`
-    /// dimensions; [`GalleryError::OtherModel`] if the file was made with
+    /// [`GalleryError::Dimension`] unless the model's embeddings have `D` words
+    /// in this code, and the file's; [`GalleryError::OtherModel`] if the file was made with
     /// another model.
     pub fn new<E: Encoding>(
         model: &Model<'_, E>,
-        file: Option<GalleryFile<'a>>,
+        file: Option<GalleryFile<'a, C>>,
     ) -> Result<Self, GalleryError> {
         Ok(Gallery { state: State::new(model, D, file)?, ..Self::empty() })
     }
@@ -62,7 +65,7 @@ impl<'a, const N: usize, const D: usize> Gallery<'a, N, D> {
     /// A gallery without a file and without items, for a static, to be opened
     /// there. It is all zeros: the static takes no flash.
     pub const fn empty() -> Self {
-        Gallery { state: State::EMPTY, slots: [Slot::EMPTY; N], embeddings: [[0.0; D]; N] }
+        Gallery { state: State::EMPTY, slots: [Slot::EMPTY; N], embeddings: [[C::ZERO; D]; N] }
     }
 
     /// Begins anew in the same memory, as [`Gallery::new`] does: the items that
@@ -73,7 +76,7 @@ impl<'a, const N: usize, const D: usize> Gallery<'a, N, D> {
     pub fn open<E: Encoding>(
         &mut self,
         model: &Model<'_, E>,
-        file: Option<GalleryFile<'a>>,
+        file: Option<GalleryFile<'a, C>>,
     ) -> Result<(), GalleryError> {
         self.state = State::new(model, D, file)?;
         Ok(())
@@ -82,12 +85,16 @@ impl<'a, const N: usize, const D: usize> Gallery<'a, N, D> {
     /// Adds an item and gives its id.
     ///
     /// # Errors
-    /// [`GalleryError::Dimension`] for an embedding of another dimension,
+    /// [`GalleryError::Dimension`] for an embedding of another length,
     /// [`GalleryError::Label`] for a label of more than
     /// [`MAX_LABEL`](super::MAX_LABEL) bytes, [`GalleryError::Full`] with `N`
     /// items enrolled, [`GalleryError::Ids`] after 2^32 - 1 items. The gallery
     /// is then as it was.
-    pub fn enrol(&mut self, label: &str, embedding: &Embedding<'_>) -> Result<u32, GalleryError> {
+    pub fn enrol(
+        &mut self,
+        label: &str,
+        embedding: &Embedding<'_, C>,
+    ) -> Result<u32, GalleryError> {
         self.items_mut().enrol(label, embedding)
     }
 
@@ -105,7 +112,7 @@ impl<'a, const N: usize, const D: usize> Gallery<'a, N, D> {
         &mut self,
         id: u32,
         label: &str,
-        embedding: &Embedding<'_>,
+        embedding: &Embedding<'_, C>,
     ) -> Result<(), GalleryError> {
         self.items_mut().enrol_with_id(id, label, embedding)
     }
@@ -135,33 +142,48 @@ impl<'a, const N: usize, const D: usize> Gallery<'a, N, D> {
     }
 
     /// All items in the order of their ids.
-    pub fn iter(&self) -> impl Iterator<Item = Item<'_>> {
+    pub fn iter(&self) -> impl Iterator<Item = Item<'_, C>> {
         self.items().iter()
     }
 
     /// The `K` items nearest to a query by squared Euclidean distance, ties by
-    /// lower id. A query of another dimension matches nothing.
-    pub fn search<const K: usize>(&self, query: &Embedding<'_>) -> Matches<K> {
-        let mut matches = Matches::new();
-        self.items().search(query, |found| matches.insert(found));
-        matches
+    /// lower id. A query of another length matches nothing.
+    ///
+    /// In a gallery of [`TwoStage`] embeddings only a shortlist of
+    /// [`TwoStage::SHORTLIST`] items is ranked so, unless `K` is as large: then
+    /// all are.
+    pub fn search<const K: usize>(&self, query: &Embedding<'_, C>) -> Matches<K> {
+        Matches::found_by(|nearest| self.items().search(query, nearest))
     }
 
-    fn items(&self) -> Items<'_, 'a> {
+    fn items(&self) -> Items<'_, 'a, C> {
         Items {
             state: &self.state,
-            dimension: D,
+            words: D,
             slots: &self.slots,
             embeddings: self.embeddings.as_flattened(),
         }
     }
 
-    fn items_mut(&mut self) -> ItemsMut<'_, 'a> {
+    fn items_mut(&mut self) -> ItemsMut<'_, 'a, C> {
         ItemsMut {
             state: &mut self.state,
-            dimension: D,
+            words: D,
             slots: &mut self.slots,
             embeddings: self.embeddings.as_flattened_mut(),
         }
+    }
+}
+
+impl<const N: usize, const D: usize> Gallery<'_, N, D, TwoStage> {
+    /// [`Gallery::search`] with a shortlist of as many items as there is room
+    /// for; what that held before does not matter. There are no more matches
+    /// than it is long.
+    pub fn search_shortlist<const K: usize>(
+        &self,
+        query: &Embedding<'_, TwoStage>,
+        shortlist: &mut [Match],
+    ) -> Matches<K> {
+        Matches::found_by(|nearest| self.items().search_shortlist(query, shortlist, nearest))
     }
 }

@@ -11,7 +11,7 @@ use crate::{EmbeddingError, FileError};
 pub enum GalleryFileError {
     /// The bytes are not a readable file, or do not fit the buffer.
     File(FileError),
-    /// The embeddings are coded in a way that this library does not read.
+    /// The embeddings are coded otherwise than asked for.
     Code {
         /// The file's code; `docs/model-format.md` lists them.
         found: u8,
@@ -20,9 +20,10 @@ pub enum GalleryFileError {
     Dimension,
     /// There are more than 2^32 - 1 items.
     Items,
-    /// The number of values is not the number of items times the dimension.
+    /// The number of words is not the number of items times the words of one.
     Embeddings,
-    /// A value is not finite, or a norm is above 1.
+    /// An embedding is not one of its code: for f32, a value is not finite or a
+    /// norm is above 1.
     Embedding(EmbeddingError),
     /// There is not one label for each item, or a label without a name.
     Labels,
@@ -33,7 +34,7 @@ impl fmt::Display for GalleryFileError {
         match self {
             GalleryFileError::File(error) => error.fmt(f),
             GalleryFileError::Code { found } => {
-                write!(f, "the gallery's embeddings have code {found}, which is not supported")
+                write!(f, "the gallery's embeddings have code {found}, which was not asked for")
             }
             GalleryFileError::Dimension => {
                 f.write_str("the gallery's embeddings have an impossible dimension")
@@ -76,11 +77,12 @@ pub enum GalleryError {
         /// The fingerprint in the gallery file.
         found: u32,
     },
-    /// Model, gallery file or embedding have another dimension than the gallery.
+    /// The embeddings of the model or of the gallery file, or an embedding given,
+    /// have another length than the gallery's.
     Dimension {
-        /// Dimension of the gallery.
+        /// Words of the gallery's embeddings: for f32 their dimension.
         expected: usize,
-        /// Dimension given.
+        /// Words given.
         found: usize,
     },
     /// No room for another item.
@@ -106,7 +108,7 @@ impl fmt::Display for GalleryError {
                  {expected:08x}"
             ),
             GalleryError::Dimension { expected, found } => {
-                write!(f, "the gallery holds embeddings of {expected} dimensions, not {found}")
+                write!(f, "the gallery holds embeddings of {expected} words, not {found}")
             }
             GalleryError::Full => f.write_str("the gallery is full"),
             GalleryError::Label => f.write_str("a label can have at most 32 bytes"),

@@ -5,26 +5,24 @@ use serde::{Deserialize, Serialize};
 use super::GalleryFileError;
 use crate::chunks::chunks;
 use crate::file::{self, FileKind};
-use crate::{Embedding, F32, Names};
+use crate::{Code, EmbeddingError, F32, Names};
 
-/// Embeddings as f32: the only code of version 1.
-const CODE_F32: u8 = 0;
-
-/// What a gallery file holds.
+/// What a gallery file holds: embeddings in code `C`.
 ///
 /// The items are numbered from 0. A name may stand for any number of items.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct GalleryContents<'a> {
+pub struct GalleryContents<'a, C: Code = F32> {
     /// [`Model::fingerprint`](crate::Model::fingerprint) of the embeddings' model.
     pub fingerprint: u32,
-    /// Values of one embedding.
+    /// Values of one embedding, of which the code makes words.
     pub dimension: usize,
     /// The labels' names, joined by line feeds.
     pub names: &'a str,
     /// For each item, the index of its name.
     pub labels: &'a [u16],
-    /// For each item, its embedding: normalised, `dimension` values.
-    pub embeddings: &'a [f32],
+    /// For each item, the words of its embedding: for [`F32`] `dimension`
+    /// values, normalised.
+    pub embeddings: &'a [C::Word],
 }
 
 #[derive(Serialize, Deserialize)]
@@ -39,13 +37,14 @@ struct Header<'a> {
     labels: &'a [u8],
 }
 
-impl<'a> GalleryContents<'a> {
+impl<'a, C: Code> GalleryContents<'a, C> {
     fn header(&self) -> Result<Header<'a>, GalleryFileError> {
         let dimension = u32::try_from(self.dimension).map_err(|_| GalleryFileError::Dimension)?;
         let items = u32::try_from(self.labels.len()).map_err(|_| GalleryFileError::Items)?;
-        check(self.dimension, self.names, self.labels.iter().copied(), self.embeddings)?;
+        let labels = self.labels.iter().copied();
+        check::<C>(self.dimension, self.names, labels, self.embeddings)?;
         Ok(Header {
-            code: CODE_F32,
+            code: C::NUMBER,
             fingerprint: self.fingerprint,
             dimension,
             items,
@@ -60,24 +59,28 @@ impl<'a> GalleryContents<'a> {
 }
 
 /// Checks that labels have names, and that there is one embedding for each.
-fn check(
+fn check<C: Code>(
     dimension: usize,
     names: &str,
     labels: impl ExactSizeIterator<Item = u16>,
-    embeddings: &[f32],
+    embeddings: &[C::Word],
 ) -> Result<(), GalleryFileError> {
     if dimension == 0 {
         return Err(GalleryFileError::Dimension);
     }
-    if labels.len().checked_mul(dimension) != Some(embeddings.len()) {
+    let words = C::words(dimension);
+    if labels.len().checked_mul(words) != Some(embeddings.len()) {
         return Err(GalleryFileError::Embeddings);
     }
     let names = Names::new(names).count();
     if labels.into_iter().any(|label| usize::from(label) >= names) {
         return Err(GalleryFileError::Labels);
     }
-    for embedding in chunks(embeddings, dimension) {
-        Embedding::<F32>::from_slice(embedding)?;
+    for embedding in chunks(embeddings, words) {
+        C::check(embedding)?;
+        if !C::is_padded(embedding, dimension) {
+            return Err(EmbeddingError::Code.into());
+        }
     }
     Ok(())
 }
@@ -86,7 +89,7 @@ fn check(
 ///
 /// # Errors
 /// As [`write()`], without [`FileError::Buffer`](crate::FileError::Buffer).
-pub fn file_len(contents: &GalleryContents<'_>) -> Result<usize, GalleryFileError> {
+pub fn file_len<C: Code>(contents: &GalleryContents<'_, C>) -> Result<usize, GalleryFileError> {
     Ok(file::len(FileKind::Gallery, &contents.header()?, contents.body_len())?)
 }
 
@@ -95,27 +98,32 @@ pub fn file_len(contents: &GalleryContents<'_>) -> Result<usize, GalleryFileErro
 /// # Errors
 /// [`GalleryFileError`] for contents that do not fit each other;
 /// [`FileError::Buffer`](crate::FileError::Buffer) if `out` is shorter than [`file_len`].
-pub fn write(contents: &GalleryContents<'_>, out: &mut [u8]) -> Result<usize, GalleryFileError> {
+pub fn write<C: Code>(
+    contents: &GalleryContents<'_, C>,
+    out: &mut [u8],
+) -> Result<usize, GalleryFileError> {
     let mut header = contents.header()?;
     let len = file::write(FileKind::Gallery, &mut header, contents.body_len(), out, |_, body| {
-        for (bytes, value) in body.as_chunks_mut::<4>().0.iter_mut().zip(contents.embeddings) {
-            *bytes = value.to_le_bytes();
+        let words = bytemuck::cast_slice::<C::Word, u8>(contents.embeddings);
+        for (byte, value) in body.iter_mut().zip(words) {
+            *byte = *value;
         }
+        Ok(())
     })?;
     Ok(len)
 }
 
-/// A gallery file, checked and used where it lies.
+/// A gallery file of embeddings in code `C`, checked and used where it lies.
 #[derive(Clone, Copy, Debug)]
-pub struct GalleryFile<'a> {
+pub struct GalleryFile<'a, C: Code = F32> {
     fingerprint: u32,
     dimension: usize,
     names: &'a str,
     labels: &'a [[u8; 2]],
-    embeddings: &'a [f32],
+    embeddings: &'a [C::Word],
 }
 
-impl<'a> GalleryFile<'a> {
+impl<'a, C: Code> GalleryFile<'a, C> {
     /// Opens a gallery file that lies at an address that is a multiple of 4,
     /// as [`include_gallery!`](crate::include_gallery) ensures.
     ///
@@ -123,7 +131,7 @@ impl<'a> GalleryFile<'a> {
     /// [`GalleryFileError`] says what is wrong with the file.
     pub fn from_bytes(bytes: &'a [u8]) -> Result<Self, GalleryFileError> {
         let (header, body): (Header<'a>, _) = file::open(bytes, FileKind::Gallery)?;
-        if header.code != CODE_F32 {
+        if header.code != C::NUMBER {
             return Err(GalleryFileError::Code { found: header.code });
         }
         let dimension =
@@ -134,7 +142,7 @@ impl<'a> GalleryFile<'a> {
         }
         let embeddings = file::values(body)?;
         let label_values = labels.iter().map(|label| u16::from_le_bytes(*label));
-        check(dimension, header.names, label_values, embeddings)?;
+        check::<C>(dimension, header.names, label_values, embeddings)?;
         let Header { fingerprint, names, .. } = header;
         Ok(GalleryFile { fingerprint, dimension, names, labels, embeddings })
     }
@@ -147,6 +155,11 @@ impl<'a> GalleryFile<'a> {
     /// Values of one embedding.
     pub const fn dimension(&self) -> usize {
         self.dimension
+    }
+
+    /// Words of one embedding: for [`F32`] its values.
+    pub fn words(&self) -> usize {
+        C::words(self.dimension)
     }
 
     /// Number of items.
@@ -165,8 +178,14 @@ impl<'a> GalleryFile<'a> {
         Names::new(self.names).nth(usize::from(u16::from_le_bytes(*label)))
     }
 
-    /// The embeddings in the order of the ids, each of [`GalleryFile::dimension`] values.
-    pub fn embeddings(&self) -> impl Iterator<Item = &'a [f32]> + use<'a> {
-        chunks(self.embeddings, self.dimension)
+    /// The embeddings in the order of the ids, each of [`GalleryFile::words`]
+    /// words: for [`F32`] of [`GalleryFile::dimension`] values.
+    pub fn embeddings(&self) -> impl Iterator<Item = &'a [C::Word]> + use<'a, C> {
+        chunks(self.embeddings, self.words())
+    }
+
+    /// The words of all embeddings.
+    pub(super) const fn all_words(&self) -> &'a [C::Word] {
+        self.embeddings
     }
 }

@@ -7,7 +7,8 @@ use heapless::String;
 
 use super::{GalleryError, GalleryFile, Item, MAX_LABEL};
 use crate::chunks::chunks;
-use crate::{Embedding, Encoding, Match, Model, squared_distance};
+use crate::top_k::Nearest;
+use crate::{Code, Embedding, Encoding, Match, Model, TwoStage};
 
 /// Memory for one enrolled item of a gallery, beside its embedding.
 #[derive(Clone, Debug)]
@@ -24,60 +25,63 @@ impl Slot {
 
 /// What a gallery holds beside the memory of the enrolled items.
 #[derive(Clone, Debug)]
-pub(super) struct State<'a> {
-    file: Option<GalleryFile<'a>>,
+pub(super) struct State<'a, C: Code> {
+    file: Option<GalleryFile<'a, C>>,
     enrolled: usize,
     /// Above the ids of all items that there have been.
     next_id: u32,
 }
 
-impl<'a> State<'a> {
+impl<'a, C: Code> State<'a, C> {
     /// No file and no item. All zeros, as [`Slot::EMPTY`].
-    pub const EMPTY: State<'static> = State { file: None, enrolled: 0, next_id: 0 };
+    pub const EMPTY: State<'static, C> = State { file: None, enrolled: 0, next_id: 0 };
 
-    /// Only the file's items, if it fits the model and the dimension.
+    /// Only the file's items, if it fits the model and the number of words.
     pub fn new<E: Encoding>(
         model: &Model<'_, E>,
-        dimension: usize,
-        file: Option<GalleryFile<'a>>,
-    ) -> Result<State<'a>, GalleryError> {
-        check_dimension(dimension, model.network().embedding_len())?;
+        words: usize,
+        file: Option<GalleryFile<'a, C>>,
+    ) -> Result<State<'a, C>, GalleryError> {
+        if let Some(found) = C::words_of_model(model.network().embedding_len()) {
+            check_words(words, found)?;
+        }
         let mut next_id = 0;
         if let Some(file) = &file {
             let (expected, found) = (model.fingerprint(), file.fingerprint());
             if found != expected {
                 return Err(GalleryError::OtherModel { expected, found });
             }
-            check_dimension(dimension, file.dimension())?;
+            check_words(words, file.words())?;
             next_id = u32::try_from(file.len()).map_err(|_| GalleryError::Ids)?;
         }
         Ok(State { file, enrolled: 0, next_id })
     }
 }
 
-fn check_dimension(expected: usize, found: usize) -> Result<(), GalleryError> {
+fn check_words(expected: usize, found: usize) -> Result<(), GalleryError> {
     if found == expected { Ok(()) } else { Err(GalleryError::Dimension { expected, found }) }
 }
 
 /// A gallery to read.
 #[derive(Clone, Copy)]
-pub(super) struct Items<'g, 'a> {
-    pub state: &'g State<'a>,
-    pub dimension: usize,
+pub(super) struct Items<'g, 'a, C: Code> {
+    pub state: &'g State<'a, C>,
+    /// Words of an embedding.
+    pub words: usize,
     /// The enrolled items come first, in the order of their ids.
     pub slots: &'g [Slot],
     /// The slots' embeddings, one after the other.
-    pub embeddings: &'g [f32],
+    pub embeddings: &'g [C::Word],
 }
 
-impl<'g, 'a> Items<'g, 'a> {
+impl<'g, 'a, C: Code> Items<'g, 'a, C> {
     pub fn len(self) -> usize {
         self.read_only() + self.state.enrolled
     }
 
     /// How many items can be enrolled at a time.
     pub fn capacity(self) -> usize {
-        self.slots.len().min(self.embeddings.len().checked_div(self.dimension).unwrap_or(0))
+        self.slots.len().min(self.embeddings.len().checked_div(self.words).unwrap_or(0))
     }
 
     pub fn label(self, id: u32) -> Option<&'g str> {
@@ -88,7 +92,7 @@ impl<'g, 'a> Items<'g, 'a> {
         self.slots.get(place).map(|slot| slot.label.as_str())
     }
 
-    pub fn iter(self) -> impl Iterator<Item = Item<'g>> + use<'g, 'a> {
+    pub fn iter(self) -> impl Iterator<Item = Item<'g, C>> + use<'g, 'a, C> {
         let of_file = self.state.file.into_iter().flat_map(|file| {
             (0..).zip(file.embeddings()).map(move |(id, embedding)| Item {
                 id,
@@ -104,22 +108,83 @@ impl<'g, 'a> Items<'g, 'a> {
         of_file.chain(enrolled)
     }
 
-    /// Hands over each item's distance to the query; none for a query of
-    /// another dimension.
-    pub fn search(self, query: &Embedding<'_>, mut found: impl FnMut(Match)) {
+    /// Finds the items nearest to the query, none for a query of another length,
+    /// and gives their number.
+    pub fn search(self, query: &Embedding<'_, C>, mut nearest: Nearest<'_>) -> usize {
+        if C::SHORTLIST > nearest.capacity() {
+            return self.search_shortlist(query, &mut [Match::NONE; TwoStage::SHORTLIST], nearest);
+        }
         let query = query.as_slice();
-        if query.len() != self.dimension {
-            return;
+        if query.len() != self.words {
+            return 0;
         }
-        // Not over `iter`, which looks up the labels.
-        if let Some(file) = &self.state.file {
-            for (id, embedding) in (0..).zip(file.embeddings()) {
-                found(Match { id, distance: squared_distance(query, embedding) });
-            }
+        let mut place = 0u32;
+        for words in self.parts() {
+            C::keys(query, words, |key| {
+                nearest.insert(place, key);
+                place = place.wrapping_add(1);
+            });
         }
-        for (slot, embedding) in self.enrolled() {
-            found(Match { id: slot.id, distance: squared_distance(query, embedding) });
+        self.finish(nearest)
+    }
+
+    /// [`Items::search`] among the items of which the first words are nearest:
+    /// as many as `shortlist` has room for.
+    pub fn search_shortlist(
+        self,
+        query: &Embedding<'_, C>,
+        shortlist: &mut [Match],
+        mut nearest: Nearest<'_>,
+    ) -> usize {
+        let query = query.as_slice();
+        if query.len() != self.words {
+            return 0;
         }
+        let mut rough = Nearest::new(shortlist);
+        let mut place = 0u32;
+        for words in self.parts() {
+            C::rough_keys(query, words, |key| {
+                rough.insert(place, key);
+                place = place.wrapping_add(1);
+            });
+        }
+        for place in rough.places() {
+            nearest.insert(place, C::key(query, self.embedding(place)));
+        }
+        self.finish(nearest)
+    }
+
+    /// Turns places, which are in the order of the ids, to ids: the file's
+    /// items come first, then the enrolled ones.
+    fn finish(self, nearest: Nearest<'_>) -> usize {
+        let id = |place: u32| match self.enrolled_place(place) {
+            None => place,
+            Some(place) => self.slots.get(place).map_or(place as u32, |slot| slot.id),
+        };
+        nearest.finish(id, |key| C::distance(key, self.words))
+    }
+
+    /// The words of the file's items, and of the enrolled ones.
+    fn parts(self) -> [&'g [C::Word]; 2] {
+        let of_file = self.state.file.as_ref().map_or(&[][..], GalleryFile::all_words);
+        let enrolled = self.state.enrolled.saturating_mul(self.words);
+        [of_file, self.embeddings.get(..enrolled).unwrap_or_default()]
+    }
+
+    /// The words of the item at a place.
+    fn embedding(self, place: u32) -> &'g [C::Word] {
+        let [of_file, enrolled] = self.parts();
+        let (part, place) = match self.enrolled_place(place) {
+            None => (of_file, place as usize),
+            Some(place) => (enrolled, place),
+        };
+        let rest = part.get(place.saturating_mul(self.words)..).unwrap_or_default();
+        rest.get(..self.words).unwrap_or_default()
+    }
+
+    /// The slot of the item at a place; `None` for an item of the file.
+    fn enrolled_place(self, place: u32) -> Option<usize> {
+        (place as usize).checked_sub(self.read_only())
     }
 
     fn read_only(self) -> usize {
@@ -134,8 +199,8 @@ impl<'g, 'a> Items<'g, 'a> {
         self.slots.get(..self.state.enrolled).unwrap_or_default()
     }
 
-    fn enrolled(self) -> impl Iterator<Item = (&'g Slot, &'g [f32])> {
-        self.enrolled_slots().iter().zip(chunks(self.embeddings, self.dimension))
+    fn enrolled(self) -> impl Iterator<Item = (&'g Slot, &'g [C::Word])> {
+        self.enrolled_slots().iter().zip(chunks(self.embeddings, self.words))
     }
 
     /// The place of an enrolled item, or as an error the one that it would have.
@@ -145,16 +210,21 @@ impl<'g, 'a> Items<'g, 'a> {
 }
 
 /// A gallery to change.
-pub(super) struct ItemsMut<'g, 'a> {
-    pub state: &'g mut State<'a>,
-    pub dimension: usize,
+pub(super) struct ItemsMut<'g, 'a, C: Code> {
+    pub state: &'g mut State<'a, C>,
+    /// Words of an embedding.
+    pub words: usize,
     /// As those of [`Items`].
     pub slots: &'g mut [Slot],
-    pub embeddings: &'g mut [f32],
+    pub embeddings: &'g mut [C::Word],
 }
 
-impl<'a> ItemsMut<'_, 'a> {
-    pub fn enrol(&mut self, label: &str, embedding: &Embedding<'_>) -> Result<u32, GalleryError> {
+impl<'a, C: Code> ItemsMut<'_, 'a, C> {
+    pub fn enrol(
+        &mut self,
+        label: &str,
+        embedding: &Embedding<'_, C>,
+    ) -> Result<u32, GalleryError> {
         let id = self.state.next_id;
         self.enrol_with_id(id, label, embedding)?;
         Ok(id)
@@ -164,10 +234,10 @@ impl<'a> ItemsMut<'_, 'a> {
         &mut self,
         id: u32,
         label: &str,
-        embedding: &Embedding<'_>,
+        embedding: &Embedding<'_, C>,
     ) -> Result<(), GalleryError> {
-        let values = embedding.as_slice();
-        check_dimension(self.dimension, values.len())?;
+        let words = embedding.as_slice();
+        check_words(self.words, words.len())?;
         let label = String::try_from(label).map_err(|_| GalleryError::Label)?;
         let next_id = id.checked_add(1).ok_or(GalleryError::Ids)?;
         if self.items().is_read_only(id) {
@@ -182,8 +252,8 @@ impl<'a> ItemsMut<'_, 'a> {
         }
         let slot = self.slots.get_mut(last).ok_or(GalleryError::Full)?;
         *slot = Slot { id, label };
-        let room = embeddings_from(self.embeddings, self.dimension, last);
-        for (to, from) in room.iter_mut().zip(values) {
+        let room = embeddings_from(self.embeddings, self.words, last);
+        for (to, from) in room.iter_mut().zip(words) {
             *to = *from;
         }
         for place in (place..last).rev() {
@@ -207,10 +277,10 @@ impl<'a> ItemsMut<'_, 'a> {
         Ok(())
     }
 
-    fn items(&self) -> Items<'_, 'a> {
+    fn items(&self) -> Items<'_, 'a, C> {
         Items {
             state: self.state,
-            dimension: self.dimension,
+            words: self.words,
             slots: self.slots,
             embeddings: self.embeddings,
         }
@@ -223,35 +293,36 @@ impl<'a> ItemsMut<'_, 'a> {
         if let Some([slot, next]) = slots {
             mem::swap(slot, next);
         }
-        let embeddings = embeddings_from(self.embeddings, self.dimension, place);
-        if let Some((embedding, next)) = embeddings.split_at_mut_checked(self.dimension) {
-            for (value, next) in embedding.iter_mut().zip(next) {
-                mem::swap(value, next);
+        let embeddings = embeddings_from(self.embeddings, self.words, place);
+        if let Some((embedding, next)) = embeddings.split_at_mut_checked(self.words) {
+            for (word, next) in embedding.iter_mut().zip(next) {
+                mem::swap(word, next);
             }
         }
     }
 }
 
-/// The values of the embeddings from a place on.
-fn embeddings_from(embeddings: &mut [f32], dimension: usize, place: usize) -> &mut [f32] {
-    embeddings.get_mut(place.saturating_mul(dimension)..).unwrap_or_default()
+/// The words of the embeddings from a place on.
+fn embeddings_from<W>(embeddings: &mut [W], words: usize, place: usize) -> &mut [W] {
+    embeddings.get_mut(place.saturating_mul(words)..).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::F32;
 
     fn embedding() -> Embedding<'static> {
         Embedding::from_slice(&[1.0]).unwrap()
     }
 
     /// A gallery of one dimension, without a file.
-    fn with<R>(next_id: u32, test: impl FnOnce(&mut ItemsMut<'_, '_>) -> R) -> R {
+    fn with<R>(next_id: u32, test: impl FnOnce(&mut ItemsMut<'_, '_, F32>) -> R) -> R {
         let mut state = State { next_id, ..State::EMPTY };
         let (mut slots, mut embeddings) = ([Slot::EMPTY; 2], [0.0; 2]);
         test(&mut ItemsMut {
             state: &mut state,
-            dimension: 1,
+            words: 1,
             slots: &mut slots,
             embeddings: &mut embeddings,
         })

@@ -2,10 +2,10 @@
 
 use super::items::{Items, ItemsMut, Slot, State};
 use super::{GalleryError, GalleryFile, Item};
-use crate::{Embedding, Encoding, Match, Model, TopK};
+use crate::{Code, Embedding, Encoding, F32, Match, Model, TopK, TwoStage};
 
 /// [`Gallery`](super::Gallery) for a capacity and a dimension that are known at
-/// run time, in the caller's memory.
+/// run time, in the caller's memory; of embeddings in code `C`.
 ///
 /// ```
 /// use lookalike::gallery::{SliceGallery, Slot};
@@ -28,36 +28,45 @@ use crate::{Embedding, Encoding, Match, Model, TopK};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
-pub struct SliceGallery<'a, 'm> {
-    state: State<'a>,
-    dimension: usize,
+pub struct SliceGallery<'a, 'm, C: Code = F32> {
+    state: State<'a, C>,
+    words: usize,
     slots: &'m mut [Slot],
-    embeddings: &'m mut [f32],
+    embeddings: &'m mut [C::Word],
 }
 
-impl<'a, 'm> SliceGallery<'a, 'm> {
+impl<'a, 'm, C: Code> SliceGallery<'a, 'm, C> {
     /// A gallery of the model's embeddings, with the file's items if there is
     /// one. It enrols as many items as there are slots and whole embeddings;
     /// what these held before does not matter.
     ///
+    /// How long projected embeddings are, the file says; without one they have
+    /// no length, and none can be enrolled.
+    ///
     /// # Errors
-    /// [`GalleryError::OtherModel`] if the file was made with another model.
+    /// [`GalleryError::OtherModel`] if the file was made with another model,
+    /// [`GalleryError::Dimension`] if its embeddings are not as long as the model's.
     pub fn new<E: Encoding>(
         model: &Model<'_, E>,
-        file: Option<GalleryFile<'a>>,
+        file: Option<GalleryFile<'a, C>>,
         slots: &'m mut [Slot],
-        embeddings: &'m mut [f32],
+        embeddings: &'m mut [C::Word],
     ) -> Result<Self, GalleryError> {
-        let dimension = model.network().embedding_len();
-        let state = State::new(model, dimension, file)?;
-        Ok(SliceGallery { state, dimension, slots, embeddings })
+        let of_file = || file.as_ref().map_or(0, GalleryFile::words);
+        let words = C::words_of_model(model.network().embedding_len()).unwrap_or_else(of_file);
+        let state = State::new(model, words, file)?;
+        Ok(SliceGallery { state, words, slots, embeddings })
     }
 
     /// Adds an item and gives its id.
     ///
     /// # Errors
     /// As [`Gallery::enrol`](super::Gallery::enrol). The gallery is then as it was.
-    pub fn enrol(&mut self, label: &str, embedding: &Embedding<'_>) -> Result<u32, GalleryError> {
+    pub fn enrol(
+        &mut self,
+        label: &str,
+        embedding: &Embedding<'_, C>,
+    ) -> Result<u32, GalleryError> {
         self.items_mut().enrol(label, embedding)
     }
 
@@ -70,7 +79,7 @@ impl<'a, 'm> SliceGallery<'a, 'm> {
         &mut self,
         id: u32,
         label: &str,
-        embedding: &Embedding<'_>,
+        embedding: &Embedding<'_, C>,
     ) -> Result<(), GalleryError> {
         self.items_mut().enrol_with_id(id, label, embedding)
     }
@@ -100,13 +109,13 @@ impl<'a, 'm> SliceGallery<'a, 'm> {
     }
 
     /// All items in the order of their ids.
-    pub fn iter(&self) -> impl Iterator<Item = Item<'_>> {
+    pub fn iter(&self) -> impl Iterator<Item = Item<'_, C>> {
         self.items().iter()
     }
 
-    /// Values of one embedding.
-    pub const fn dimension(&self) -> usize {
-        self.dimension
+    /// Words of one embedding: for [`F32`] its values.
+    pub const fn words(&self) -> usize {
+        self.words
     }
 
     /// How many items can be enrolled at a time.
@@ -115,30 +124,46 @@ impl<'a, 'm> SliceGallery<'a, 'm> {
     }
 
     /// As many items as there are `matches`, nearest to a query by squared
-    /// Euclidean distance, ties by lower id. A query of another dimension
-    /// matches nothing.
-    pub fn search<'k>(&self, query: &Embedding<'_>, matches: &'k mut [Match]) -> TopK<'k> {
-        let mut nearest = TopK::new(matches);
-        self.items().search(query, |found| nearest.insert(found));
-        nearest
+    /// Euclidean distance, ties by lower id. A query of another length matches
+    /// nothing.
+    ///
+    /// In a gallery of [`TwoStage`] embeddings only a shortlist of
+    /// [`TwoStage::SHORTLIST`] items is ranked so, unless there are as many
+    /// `matches`: then all are.
+    pub fn search<'k>(&self, query: &Embedding<'_, C>, matches: &'k mut [Match]) -> TopK<'k> {
+        TopK::found_by(matches, |nearest| self.items().search(query, nearest))
     }
 
-    fn items(&self) -> Items<'_, 'a> {
+    fn items(&self) -> Items<'_, 'a, C> {
         Items {
             state: &self.state,
-            dimension: self.dimension,
+            words: self.words,
             slots: self.slots,
             embeddings: self.embeddings,
         }
     }
 
-    fn items_mut(&mut self) -> ItemsMut<'_, 'a> {
+    fn items_mut(&mut self) -> ItemsMut<'_, 'a, C> {
         ItemsMut {
             state: &mut self.state,
-            dimension: self.dimension,
+            words: self.words,
             slots: self.slots,
             embeddings: self.embeddings,
         }
+    }
+}
+
+impl SliceGallery<'_, '_, TwoStage> {
+    /// [`SliceGallery::search`] with a shortlist of as many items as there is
+    /// room for; what that held before does not matter. There are no more
+    /// matches than it is long.
+    pub fn search_shortlist<'k>(
+        &self,
+        query: &Embedding<'_, TwoStage>,
+        shortlist: &mut [Match],
+        matches: &'k mut [Match],
+    ) -> TopK<'k> {
+        TopK::found_by(matches, |nearest| self.items().search_shortlist(query, shortlist, nearest))
     }
 }
 
@@ -147,7 +172,7 @@ mod tests {
     use super::*;
     use crate::gallery::{self, GalleryContents};
     use crate::model::{self, ModelContents};
-    use crate::{Aligned, F32, Gallery, Matches, Network};
+    use crate::{Aligned, Gallery, Matches, Network};
     use proptest::prelude::*;
     extern crate std;
     use std::{format, string::String, vec, vec::Vec};
@@ -195,7 +220,7 @@ mod tests {
             model::write(&ModelContents::new(network, &parameters), &mut model.0).unwrap();
         let opened = Model::<F32>::from_bytes(&model.0[..model_len]).unwrap();
         let embeddings: Vec<f32> = [0.0, 0.4, 1.4].into_iter().flat_map(unit).collect();
-        let contents = GalleryContents {
+        let contents = GalleryContents::<F32> {
             fingerprint: opened.fingerprint(),
             dimension: DIMENSION,
             names: "cup\nkey",
@@ -266,7 +291,8 @@ mod tests {
         for (slots, floats, capacity) in [(0, 8, 0), (3, 0, 0), (3, 5, 2), (2, 64, 2)] {
             let mut slots = vec![Slot::EMPTY; slots];
             let mut embeddings = vec![0.0; floats];
-            let mut gallery = SliceGallery::new(&model, None, &mut slots, &mut embeddings).unwrap();
+            let mut gallery =
+                SliceGallery::<F32>::new(&model, None, &mut slots, &mut embeddings).unwrap();
             assert_eq!(gallery.capacity(), capacity);
             for i in 0..capacity {
                 gallery.enrol(&format!("{i}"), &embedding).unwrap();
@@ -281,7 +307,8 @@ mod tests {
         let files = files();
         let model = Model::<F32>::from_bytes(&files.model.0[..files.model_len]).unwrap();
         let (mut slots, mut embeddings) = ([Slot::EMPTY], [0.0; DIMENSION]);
-        let mut gallery = SliceGallery::new(&model, None, &mut slots, &mut embeddings).unwrap();
+        let mut gallery =
+            SliceGallery::<F32>::new(&model, None, &mut slots, &mut embeddings).unwrap();
         let longer = Embedding::from_slice(&[1.0, 0.0, 0.0]).unwrap();
         let refused = Err(GalleryError::Dimension { expected: DIMENSION, found: 3 });
         assert_eq!(gallery.enrol("long", &longer), refused);

@@ -5,3 +5,7 @@
 
 #[cfg(arm_vfma)]
 pub(crate) mod fpu;
+#[cfg(arm_dsp)]
+pub(crate) mod search_dsp;
+#[cfg(arm_v6m)]
+pub(crate) mod search_v6m;

@@ -27,6 +27,15 @@ pub enum ModelError {
     },
     /// A parameter is infinite or not a number.
     NotFinite,
+    /// A quantised convolution does not fit the network, or has a value out of
+    /// range.
+    Convolution {
+        /// 1 to 3.
+        layer: usize,
+    },
+    /// The thresholds or the projection of a quantised model's coder do not fit
+    /// the network, or are out of range.
+    Coder,
     /// There are class names, but not one for each class.
     ClassNames,
     /// A number of the acceptance threshold is out of its range.
@@ -49,6 +58,12 @@ impl fmt::Display for ModelError {
                 write!(f, "the network has {expected} parameters, not {found}")
             }
             ModelError::NotFinite => f.write_str("a parameter is not a finite number"),
+            ModelError::Convolution { layer } => {
+                write!(f, "convolution {layer} has a parameter too few, too many or out of range")
+            }
+            ModelError::Coder => f.write_str(
+                "the thresholds or the projection for smaller codes do not fit the network",
+            ),
             ModelError::ClassNames => f.write_str("there must be one name for each class, or none"),
             ModelError::Acceptance => {
                 f.write_str("the acceptance threshold must be 0 to 4 and its rate 0 to 1")
@@ -82,7 +97,7 @@ pub enum EmbedError {
     },
     /// The workspace is too small.
     Workspace {
-        /// [`Network::workspace_len`](crate::Network::workspace_len).
+        /// [`Model::workspace_len`](crate::Model::workspace_len).
         needed: usize,
         /// Values given.
         found: usize,

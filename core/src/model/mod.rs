@@ -3,20 +3,22 @@
 mod acceptance;
 mod encoding;
 mod error;
-mod packing;
+mod float;
+mod int8;
 mod self_test;
 
+use crc::{Digest, Table};
 use serde::{Deserialize, Serialize};
 
 pub use acceptance::{Acceptance, Rule};
-use encoding::sealed::Sealed;
-pub use encoding::{Encoding, F32};
+pub use encoding::Encoding;
 pub use error::{EmbedError, ModelError};
+pub use float::{F32, layer_bytes};
+pub use int8::{Int8, Int8Parameters, Layer, int8_layer_bytes};
 pub use self_test::{SELF_TEST_TOLERANCE, SelfTest, SelfTestError};
 
 use crate::chunks::chunks;
 use crate::file::{self, FileKind};
-use crate::forward::float;
 use crate::{Embedding, Names, Network};
 
 /// A model file, checked and used where it lies.
@@ -29,9 +31,8 @@ pub struct Model<'a, E: Encoding = F32> {
     class_names: &'a str,
     fingerprint: u32,
     acceptance: Option<Acceptance>,
-    /// The packed parameters.
-    values: &'a [E::Value],
-    self_test: SelfTest<'a>,
+    parameters: E::Packed<'a>,
+    self_test: SelfTest<'a, E>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -47,29 +48,43 @@ struct Header<'a> {
 
 /// What a model file holds, to be written.
 #[derive(Clone, Copy, Debug)]
-pub struct ModelContents<'a> {
+pub struct ModelContents<'a, E: Encoding = F32> {
     /// The network.
     pub network: Network,
-    /// The flat vector that [`Network::tensors`] describes.
-    pub parameters: &'a [f32],
+    /// For [`F32`] the flat vector that [`Network::tensors`] describes, for
+    /// [`Int8`] the [`Int8Parameters`].
+    pub parameters: E::Plain<'a>,
     /// One name for each class, joined by line feeds, or empty.
     pub class_names: &'a str,
     /// When a thing counts as recognised, if that was calibrated.
     pub acceptance: Option<Acceptance>,
     /// Images and their embeddings for [`Model::self_test`]; may be empty.
-    pub self_test: SelfTest<'a>,
+    pub self_test: SelfTest<'a, E>,
 }
 
 impl<'a> ModelContents<'a> {
     /// A network and its parameters alone.
     pub const fn new(network: Network, parameters: &'a [f32]) -> Self {
+        Self::bare(network, parameters)
+    }
+}
+
+impl<'a> ModelContents<'a, Int8> {
+    /// A network and its quantised parameters alone.
+    pub const fn int8(network: Network, parameters: Int8Parameters<'a>) -> Self {
+        Self::bare(network, parameters)
+    }
+}
+
+impl<'a, E: Encoding> ModelContents<'a, E> {
+    const fn bare(network: Network, parameters: E::Plain<'a>) -> Self {
         let self_test = SelfTest { images: &[], embeddings: &[] };
         ModelContents { network, parameters, class_names: "", acceptance: None, self_test }
     }
 
     fn header(&self) -> Header<'a> {
         Header {
-            encoding: F32::CODE,
+            encoding: E::number(&self.parameters),
             network: self.network,
             class_names: self.class_names,
             fingerprint: 0,
@@ -78,22 +93,19 @@ impl<'a> ModelContents<'a> {
         }
     }
 
+    fn parameter_bytes(&self) -> usize {
+        E::packed_bytes(&self.network, &self.parameters)
+    }
+
     fn body_len(&self) -> usize {
-        4 * packing::len(&self.network) + size_of_val(self.self_test.embeddings)
+        self.parameter_bytes() + size_of_val(self.self_test.embeddings)
     }
 
     fn check(&self) -> Result<(), ModelError> {
-        let expected = self.network.parameters();
-        let found = self.parameters.len();
-        if found != expected {
-            return Err(ModelError::Parameters { expected, found });
-        }
-        if !self.parameters.iter().all(|parameter| parameter.is_finite()) {
-            return Err(ModelError::NotFinite);
-        }
+        E::check(&self.network, &self.parameters)?;
         check_class_names(&self.network, self.class_names)?;
         check_acceptance(self.acceptance)?;
-        check_self_test(&self.network, self.self_test)
+        self.self_test.check(&self.network)
     }
 }
 
@@ -106,18 +118,13 @@ impl<'a, E: Encoding> Model<'a, E> {
     pub fn from_bytes(bytes: &'a [u8]) -> Result<Self, ModelError> {
         let (header, body): (Header<'a>, _) = file::open(bytes, FileKind::Model)?;
         let Header { encoding, network, class_names, fingerprint, acceptance, .. } = header;
-        if encoding != E::CODE {
-            return Err(ModelError::Encoding { found: encoding });
-        }
-        let parameters = packing::len(&network) * size_of::<E::Value>();
-        let (parameters, embeddings) = body.split_at_checked(parameters).ok_or(ModelError::Body)?;
-        let (values, embeddings) = (file::values(parameters)?, file::values(embeddings)?);
-        E::check(values)?;
+        let (parameters, embeddings) = E::open(encoding, &network, body)?;
+        let embeddings = file::values(embeddings)?;
         let self_test = SelfTest { images: header.self_test_images, embeddings };
         check_class_names(&network, class_names)?;
         check_acceptance(acceptance)?;
-        check_self_test(&network, self_test)?;
-        Ok(Model { network, class_names, fingerprint, acceptance, values, self_test })
+        self_test.check(&network)?;
+        Ok(Model { network, class_names, fingerprint, acceptance, parameters, self_test })
     }
 
     /// When a thing counts as recognised, if that was calibrated for this model.
@@ -126,7 +133,7 @@ impl<'a, E: Encoding> Model<'a, E> {
     }
 
     /// The images and embeddings of [`Model::self_test`].
-    pub const fn self_test_contents(&self) -> SelfTest<'a> {
+    pub const fn self_test_contents(&self) -> SelfTest<'a, E> {
         self.self_test
     }
 
@@ -146,12 +153,10 @@ impl<'a, E: Encoding> Model<'a, E> {
     pub const fn fingerprint(&self) -> u32 {
         self.fingerprint
     }
-}
 
-impl Model<'_, F32> {
-    /// Number of `f32` that [`Model::embed`] works in.
-    pub const fn workspace_len(&self) -> usize {
-        self.network.workspace_len()
+    /// Number of words of 4 bytes, `f32` or `u32`, that [`Model::embed`] works in.
+    pub fn workspace_len(&self) -> usize {
+        E::workspace_len(&self.network, &self.parameters)
     }
 
     /// Embeds an image: height x width x channels bytes, channels-last. The
@@ -159,15 +164,13 @@ impl Model<'_, F32> {
     ///
     /// # Errors
     /// [`EmbedError::Image`] and [`EmbedError::Workspace`] for a wrong length;
-    /// [`EmbedError::NotFinite`] if huge parameters overflow.
+    /// [`EmbedError::NotFinite`] if huge parameters of an [`F32`] model overflow.
     pub fn embed<'w>(
         &self,
         image: &[u8],
-        workspace: &'w mut [f32],
-    ) -> Result<Embedding<'w>, EmbedError> {
-        let (convs, _) = packing::views(&self.network, self.values);
-        let features = float::features(&self.network, convs, image, workspace)?;
-        Ok(Embedding::normalize(features)?)
+        workspace: &'w mut [E::Word],
+    ) -> Result<Embedding<'w, E::Embedded>, EmbedError> {
+        E::embed(&self.network, &self.parameters, image, workspace)
     }
 
     /// Classifies an image from its features before normalisation: writes one
@@ -180,7 +183,7 @@ impl Model<'_, F32> {
     pub fn classify(
         &self,
         image: &[u8],
-        workspace: &mut [f32],
+        workspace: &mut [E::Word],
         logits: &mut [f32],
     ) -> Result<usize, EmbedError> {
         let classes = self.network.classes();
@@ -190,8 +193,8 @@ impl Model<'_, F32> {
         if logits.len() != classes {
             return Err(EmbedError::Logits { expected: classes, found: logits.len() });
         }
-        let (convs, [weights, biases]) = packing::views(&self.network, self.values);
-        let features = float::features(&self.network, convs, image, workspace)?;
+        let ([weights, biases], features) =
+            E::classifier(&self.network, &self.parameters, image, workspace)?;
         let rows = chunks(weights, features.len());
         let mut best = (0, f32::NEG_INFINITY);
         for (class, (logit, (row, bias))) in logits.iter_mut().zip(rows.zip(biases)).enumerate() {
@@ -204,21 +207,6 @@ impl Model<'_, F32> {
             }
         }
         Ok(best.0)
-    }
-
-    /// Copies the parameters, bit for bit, into the flat vector that
-    /// [`Network::tensors`] describes.
-    ///
-    /// # Errors
-    /// [`ModelError::Parameters`] if `out` has another length than there are
-    /// parameters.
-    pub fn copy_parameters(&self, out: &mut [f32]) -> Result<(), ModelError> {
-        let (expected, found) = (self.network.parameters(), out.len());
-        if found != expected {
-            return Err(ModelError::Parameters { expected, found });
-        }
-        packing::unpack(&self.network, self.values, out);
-        Ok(())
     }
 }
 
@@ -236,64 +224,53 @@ fn check_acceptance(acceptance: Option<Acceptance>) -> Result<(), ModelError> {
     }
 }
 
-/// As many embeddings as images, all finite.
-fn check_self_test(network: &Network, self_test: SelfTest<'_>) -> Result<(), ModelError> {
-    let SelfTest { images, embeddings } = self_test;
-    let (image, embedding) = (network.input().len().max(1), network.embedding_len().max(1));
-    let fits = images.len().is_multiple_of(image)
-        && (images.len() / image).checked_mul(embedding) == Some(embeddings.len())
-        && embeddings.iter().all(|value| value.is_finite());
-    if fits { Ok(()) } else { Err(ModelError::SelfTest) }
-}
-
 /// Bytes that [`write()`] takes.
 ///
 /// # Errors
 /// As [`write()`], but for the buffer.
-pub fn file_len(contents: &ModelContents<'_>) -> Result<usize, ModelError> {
+pub fn file_len<E: Encoding>(contents: &ModelContents<'_, E>) -> Result<usize, ModelError> {
     contents.check()?;
     Ok(file::len(FileKind::Model, &contents.header(), contents.body_len())?)
-}
-
-/// Bytes of each layer's parameters in a model file: three convolutions, then
-/// the classifier.
-pub const fn layer_bytes(network: &Network) -> [usize; 4] {
-    packing::layer_bytes(network)
 }
 
 /// Writes a model file to the start of `out` and gives its length.
 ///
 /// # Errors
 /// The [`ModelError`] that says which of the contents do not fit the network;
-/// [`FileError::Buffer`] if `out` is shorter than [`file_len`].
+/// [`FileError::Buffer`] if `out` is shorter than [`file_len`],
+/// [`FileError::Misaligned`] if an [`Int8`] model's `out` does not begin at a
+/// multiple of 4.
 ///
 /// [`FileError::Buffer`]: crate::FileError::Buffer
-pub fn write(contents: &ModelContents<'_>, out: &mut [u8]) -> Result<usize, ModelError> {
+/// [`FileError::Misaligned`]: crate::FileError::Misaligned
+pub fn write<E: Encoding>(
+    contents: &ModelContents<'_, E>,
+    out: &mut [u8],
+) -> Result<usize, ModelError> {
     contents.check()?;
-    let network = &contents.network;
     let mut header = contents.header();
     let len =
         file::write(FileKind::Model, &mut header, contents.body_len(), out, |header, body| {
             let (parameters, rest) =
-                body.split_at_mut_checked(4 * packing::len(network)).unwrap_or_default();
-            packing::pack(network, contents.parameters, parameters);
-            let (values, _) = rest.as_chunks_mut::<4>();
-            for (bytes, value) in values.iter_mut().zip(contents.self_test.embeddings) {
-                *bytes = value.to_le_bytes();
+                body.split_at_mut_checked(contents.parameter_bytes()).unwrap_or_default();
+            header.fingerprint = E::pack(&contents.network, &contents.parameters, parameters)?;
+            let embeddings: &[u8] = bytemuck::cast_slice(contents.self_test.embeddings);
+            for (byte, value) in rest.iter_mut().zip(embeddings) {
+                *byte = *value;
             }
-            header.fingerprint = fingerprint(F32::CODE, network, parameters);
+            Ok(())
         })?;
     Ok(len)
 }
 
-/// CRC-32 over the postcard bytes of encoding and network without classifier,
-/// then over the packed convolutions.
-fn fingerprint(encoding: u8, network: &Network, body: &[u8]) -> u32 {
+/// The beginning of a fingerprint: a CRC-32 over the postcard bytes of encoding
+/// and network without classifier, to be continued over the parameters that
+/// determine the embedding.
+fn identity_digest(number: u8, network: &Network) -> Digest<'static, u32, Table<1>> {
     let mut digest = file::crc32();
     // The encoding's byte and eight numbers of at most 3 bytes.
     let mut buffer = [0; 32];
-    let identity = (encoding, network.without_classifier());
+    let identity = (number, network.without_classifier());
     digest.update(postcard::to_slice(&identity, &mut buffer).unwrap_or_default());
-    digest.update(body.get(..4 * packing::embedding_part(network)).unwrap_or_default());
-    digest.finalize()
+    digest
 }

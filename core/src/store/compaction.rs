@@ -2,12 +2,13 @@
 
 use embedded_storage::nor_flash::NorFlash;
 
-use super::layout::{CODE_F32, Header, Slot, VERSION};
+use super::layout::{Header, Slot, VERSION};
 use super::recovery::State;
 use super::region::Block;
 use super::{Place, Store, StoreError};
+use crate::Code;
 
-impl<F: NorFlash, const D: usize> Store<F, D> {
+impl<F: NorFlash, const D: usize, C: Code> Store<F, D, C> {
     /// Where the next item goes; may put a block to use or compact one.
     pub(super) fn blank_slot(&mut self, state: &mut State) -> Result<Place, StoreError<F::Error>> {
         if let Some(newest) = state.newest
@@ -38,7 +39,7 @@ impl<F: NorFlash, const D: usize> Store<F, D> {
 
     fn blank_slot_of(&mut self, block: u32) -> Result<Option<u32>, StoreError<F::Error>> {
         for slot in 0..self.region.layout.slots {
-            if self.region.slot(block, slot, &mut [])? == Slot::Blank {
+            if self.region.slot::<C::Word>(block, slot, &mut [])? == Slot::Blank {
                 return Ok(Some(slot));
             }
         }
@@ -55,7 +56,7 @@ impl<F: NorFlash, const D: usize> Store<F, D> {
                 continue;
             }
             for slot in 0..self.region.layout.slots {
-                if self.region.slot(block, slot, &mut [])?.is_dead() {
+                if self.region.slot::<C::Word>(block, slot, &mut [])?.is_dead() {
                     oldest = Some((block, header));
                     break;
                 }
@@ -79,7 +80,7 @@ impl<F: NorFlash, const D: usize> Store<F, D> {
             }
             let header = Header {
                 version: VERSION,
-                code: CODE_F32,
+                code: C::NUMBER,
                 fingerprint: self.fingerprint,
                 dimension: D as u32,
                 sequence: state.next_sequence,
@@ -104,7 +105,7 @@ impl<F: NorFlash, const D: usize> Store<F, D> {
         header: &Header,
     ) -> Result<u32, StoreError<F::Error>> {
         let target = self.put_to_use(state, Some(header.sequence))?;
-        let mut embedding = [0.0; D];
+        let mut embedding = [C::ZERO; D];
         let mut copied = 0;
         for slot in 0..self.region.layout.slots {
             if let Slot::Live(head) = self.region.slot(victim, slot, &mut embedding)? {

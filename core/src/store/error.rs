@@ -21,11 +21,11 @@ pub enum StoreError<E> {
         found: u32,
     },
     /// The model's or an export's embeddings, or an embedding given, have
-    /// another dimension than the store's.
+    /// another length than the store's.
     Dimension {
-        /// Dimension of the store.
+        /// Words of the store's embeddings: for f32 their dimension.
         expected: usize,
-        /// Dimension found.
+        /// Words found.
         found: usize,
     },
     /// The store or the export was written by a newer version of this library.
@@ -35,7 +35,7 @@ pub enum StoreError<E> {
         /// The newest version that this library reads.
         newest: u8,
     },
-    /// The embeddings are coded in a way that this library does not read.
+    /// The embeddings are coded otherwise than asked for.
     Code {
         /// The code found; `docs/store.md` lists them.
         found: u8,
@@ -70,13 +70,13 @@ impl<E: fmt::Display> fmt::Display for StoreError<E> {
                  {expected:08x}"
             ),
             StoreError::Dimension { expected, found } => {
-                write!(f, "the store holds embeddings of {expected} dimensions, not {found}")
+                write!(f, "the store holds embeddings of {expected} words, not {found}")
             }
             StoreError::Version { found, newest } => {
                 write!(f, "the enrolments have version {found}, the newest supported is {newest}")
             }
             StoreError::Code { found } => {
-                write!(f, "the enrolments have code {found}, which is not supported")
+                write!(f, "the enrolments have code {found}, which was not asked for")
             }
             StoreError::Corrupted => f.write_str("the store's region holds something else"),
             StoreError::Verify => f.write_str("the flash did not keep what was written"),

@@ -5,10 +5,10 @@ use core::str;
 
 use embedded_storage::nor_flash::NorFlash;
 
-use super::layout::{CODE_F32, VERSION, checksum};
+use super::layout::{VERSION, checksum};
 use super::{Store, StoreError};
 use crate::gallery::MAX_LABEL;
-use crate::{Embedding, F32, file};
+use crate::{Code, Embedding, file};
 
 const MAGIC: [u8; 8] = *b"LKENROL\0";
 
@@ -43,7 +43,7 @@ impl ExportHeader {
 struct Record<'a> {
     id: u32,
     label: &'a str,
-    values: &'a [u8],
+    words: &'a [u8],
 }
 
 /// The items of an export, whose checksum is right.
@@ -51,7 +51,8 @@ struct Record<'a> {
 struct Records<'a> {
     rest: &'a [u8],
     left: u32,
-    dimension: usize,
+    /// Words of an embedding.
+    words: usize,
 }
 
 impl<'a> Records<'a> {
@@ -72,14 +73,14 @@ impl<'a> Records<'a> {
             return None;
         }
         let (label, rest) = rest.split_at_checked(label_len)?;
-        let (values, rest) = rest.split_at_checked(self.dimension.checked_mul(4)?)?;
+        let (words, rest) = rest.split_at_checked(self.words.checked_mul(4)?)?;
         self.rest = rest;
         let label = str::from_utf8(label).ok()?;
-        Some(Record { id: u32::from_le_bytes(*id), label, values })
+        Some(Record { id: u32::from_le_bytes(*id), label, words })
     }
 }
 
-impl<F: NorFlash, const D: usize> Store<F, D> {
+impl<F: NorFlash, const D: usize, C: Code> Store<F, D, C> {
     /// Hands the export to `sink` piece by piece, and gives its length in bytes.
     ///
     /// # Errors
@@ -87,7 +88,7 @@ impl<F: NorFlash, const D: usize> Store<F, D> {
     pub fn export(&mut self, mut sink: impl FnMut(&[u8])) -> Result<usize, StoreError<F::Error>> {
         let header = ExportHeader {
             version: VERSION,
-            code: CODE_F32,
+            code: C::NUMBER,
             fingerprint: self.fingerprint,
             dimension: D as u32,
             items: self.len()?,
@@ -104,7 +105,7 @@ impl<F: NorFlash, const D: usize> Store<F, D> {
             put(&item.id.to_le_bytes());
             put(&[u8::try_from(item.label.len()).unwrap_or(u8::MAX)]);
             put(item.label.as_bytes());
-            put(bytemuck::cast_slice(item.embedding));
+            put(bytemuck::cast_slice::<C::Word, u8>(item.embedding));
         })?;
         sink(&digest.finalize().to_le_bytes());
         Ok(len + 4)
@@ -130,11 +131,11 @@ impl<F: NorFlash, const D: usize> Store<F, D> {
         mut renamed: impl FnMut(u32, u32),
     ) -> Result<u32, StoreError<F::Error>> {
         let records = self.records(bytes)?;
-        let mut embedding = [0.0; D];
+        let mut embedding = [C::ZERO; D];
         let mut unchecked = records.clone();
         while let Some(record) = unchecked.next()? {
-            values(record.values, &mut embedding);
-            Embedding::<F32>::from_slice(&embedding).map_err(|_| StoreError::DamagedExport)?;
+            copy(record.words, &mut embedding);
+            Embedding::<C>::from_slice(&embedding).map_err(|_| StoreError::DamagedExport)?;
         }
         if records.left > self.capacity().saturating_sub(self.len()?) {
             return Err(StoreError::Full);
@@ -142,9 +143,9 @@ impl<F: NorFlash, const D: usize> Store<F, D> {
         let count = records.left;
         let mut records = records;
         while let Some(record) = records.next()? {
-            values(record.values, &mut embedding);
+            copy(record.words, &mut embedding);
             let embedding =
-                Embedding::<F32>::from_slice(&embedding).map_err(|_| StoreError::DamagedExport)?;
+                Embedding::<C>::from_slice(&embedding).map_err(|_| StoreError::DamagedExport)?;
             let id = self.enrol(record.label, &embedding)?;
             renamed(record.id, id);
         }
@@ -166,7 +167,7 @@ impl<F: NorFlash, const D: usize> Store<F, D> {
         if checksum(&[content]) != u32::from_le_bytes(*crc) {
             return Err(StoreError::DamagedExport);
         }
-        if code != CODE_F32 {
+        if code != C::NUMBER {
             return Err(StoreError::Code { found: code });
         }
         let (words, _) = rest.as_chunks::<4>();
@@ -181,12 +182,12 @@ impl<F: NorFlash, const D: usize> Store<F, D> {
             return Err(StoreError::Dimension { expected: D, found });
         }
         let rest = content.get(ExportHeader::LEN..).ok_or(StoreError::DamagedExport)?;
-        Ok(Records { rest, left: u32::from_le_bytes(items), dimension: D })
+        Ok(Records { rest, left: u32::from_le_bytes(items), words: D })
     }
 }
 
-fn values(bytes: &[u8], out: &mut [f32]) {
-    for (value, bytes) in out.iter_mut().zip(bytes.as_chunks::<4>().0) {
-        *value = f32::from_le_bytes(*bytes);
+fn copy<W: bytemuck::Pod>(bytes: &[u8], words: &mut [W]) {
+    for (to, from) in bytemuck::cast_slice_mut::<W, u8>(words).iter_mut().zip(bytes) {
+        *to = *from;
     }
 }

@@ -10,8 +10,6 @@ use crate::gallery::MAX_LABEL;
 
 /// Version of block headers, slots and exports.
 pub(super) const VERSION: u8 = 1;
-/// Embeddings as f32.
-pub(super) const CODE_F32: u8 = 0;
 
 const MAGIC: [u8; 4] = *b"LKST";
 /// Marks a block that holds everything of the block that it replaces.
@@ -43,7 +41,8 @@ pub(super) struct Layout {
     pub align: u32,
     pub block_len: u32,
     pub slots: u32,
-    dimension: u32,
+    /// Words of an embedding.
+    words: u32,
     header_len: u32,
     item_len: u32,
     /// Bytes of a mark.
@@ -52,7 +51,7 @@ pub(super) struct Layout {
 
 impl Layout {
     /// `None` for a flash whose words or pages have a size that is not supported.
-    pub const fn new<F: NorFlash>(dimension: usize) -> Option<Layout> {
+    pub const fn new<F: NorFlash>(words: usize) -> Option<Layout> {
         let align = if F::WRITE_SIZE > F::READ_SIZE { F::WRITE_SIZE } else { F::READ_SIZE };
         if F::WRITE_SIZE == 0
             || F::READ_SIZE == 0
@@ -62,15 +61,15 @@ impl Layout {
             || F::ERASE_SIZE == 0
             || !F::ERASE_SIZE.is_multiple_of(align)
             || F::ERASE_SIZE > 1 << 24
-            || dimension == 0
-            || dimension > 1 << 16
+            || words == 0
+            || words > 1 << 16
         {
             return None;
         }
         let page = F::ERASE_SIZE as u32;
         let header_len = HEADER_LEN.next_multiple_of(align) as u32;
         let mark_len = 4usize.next_multiple_of(align) as u32;
-        let item_len = (HEAD_LEN + 4 * dimension + 4).next_multiple_of(align) as u32;
+        let item_len = (HEAD_LEN + 4 * words + 4).next_multiple_of(align) as u32;
         let start = header_len + mark_len;
         let block_len = (start + MIN_SLOTS * (item_len + mark_len)).next_multiple_of(page);
         let slots = (block_len - start) / (item_len + mark_len);
@@ -78,7 +77,7 @@ impl Layout {
             align: align as u32,
             block_len,
             slots,
-            dimension: dimension as u32,
+            words: words as u32,
             header_len,
             item_len,
             mark_len,
@@ -110,7 +109,7 @@ impl Layout {
 
     /// Bytes of an item before its checksum.
     pub const fn content_len(&self) -> usize {
-        HEAD_LEN + 4 * self.dimension as usize
+        HEAD_LEN + 4 * self.words as usize
     }
 
     /// Bytes of a slot, its mark included.
@@ -125,6 +124,7 @@ pub(super) struct Header {
     pub version: u8,
     pub code: u8,
     pub fingerprint: u32,
+    /// Words of an embedding.
     pub dimension: u32,
     /// Larger than that of every block that was put to use before.
     pub sequence: u32,

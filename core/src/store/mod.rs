@@ -100,6 +100,7 @@ mod region;
 #[cfg(test)]
 mod tests;
 
+use core::marker::PhantomData;
 use core::ops::Range;
 
 use embedded_storage::nor_flash::NorFlash;
@@ -108,7 +109,7 @@ use heapless::String;
 pub use error::StoreError;
 
 use crate::gallery::{Item, MAX_LABEL};
-use crate::{Embedding, Encoding, Match, Matches, Model, squared_distance};
+use crate::{Code, Embedding, Encoding, F32, Matches, Model};
 use layout::{Head, Layout, Slot};
 use recovery::State;
 use region::Region;
@@ -116,9 +117,11 @@ use region::Region;
 /// A block and a slot in it.
 type Place = (u32, u32);
 
-/// Labelled embeddings of `D` dimensions in a region of the flash `F`.
-pub struct Store<F, const D: usize> {
+/// Labelled embeddings of `D` words in code `C`, for [`F32`] of `D` dimensions, in
+/// a region of the flash `F`.
+pub struct Store<F, const D: usize, C: Code = F32> {
     region: Region<F>,
+    code: PhantomData<C>,
     fingerprint: u32,
     /// `None` after an operation that did not end well: what it has left is
     /// put in order before the next one, as after a restart.
@@ -137,7 +140,7 @@ pub fn erase<F: NorFlash>(flash: &mut F, range: Range<u32>) -> Result<(), StoreE
     flash.erase(range.start, range.end).map_err(StoreError::Flash)
 }
 
-impl<F: NorFlash, const D: usize> Store<F, D> {
+impl<F: NorFlash, const D: usize, C: Code> Store<F, D, C> {
     /// Bytes of a block, the unit that is erased: as many pages as three items
     /// need. 0 for a flash that is not supported.
     pub const BLOCK_LEN: u32 = match Layout::new::<F>(D) {
@@ -159,8 +162,8 @@ impl<F: NorFlash, const D: usize> Store<F, D> {
     /// `&mut F` is a [`NorFlash`], too.
     ///
     /// # Errors
-    /// [`StoreError::Dimension`] unless the model's embeddings have `D`
-    /// dimensions; [`StoreError::OtherModel`] if the store has another model's;
+    /// [`StoreError::Dimension`] unless the model's embeddings have `D` words in
+    /// this code; [`StoreError::Code`] if the store has another code's; [`StoreError::OtherModel`] if the store has another model's;
     /// [`StoreError::Region`] for a region that does not suit;
     /// [`StoreError::Version`] for a newer store; [`StoreError::Corrupted`] if
     /// more than one block cannot be read, which no power cut leaves;
@@ -171,8 +174,8 @@ impl<F: NorFlash, const D: usize> Store<F, D> {
         range: Range<u32>,
         model: &Model<'_, E>,
     ) -> Result<Self, StoreError<F::Error>> {
-        let (expected, found) = (D, model.network().embedding_len());
-        if found != expected {
+        let (expected, found) = (D, C::words_of_model(model.network().embedding_len()));
+        if let Some(found) = found.filter(|&found| found != expected) {
             return Err(StoreError::Dimension { expected, found });
         }
         Self::open_for(flash, range, model.fingerprint())
@@ -184,7 +187,7 @@ impl<F: NorFlash, const D: usize> Store<F, D> {
         fingerprint: u32,
     ) -> Result<Self, StoreError<F::Error>> {
         let region = Region::new(flash, range, D)?;
-        let mut store = Store { region, fingerprint, state: None, first_id: 0 };
+        let mut store = Store { region, code: PhantomData, fingerprint, state: None, first_id: 0 };
         store.ready()?;
         Ok(store)
     }
@@ -229,7 +232,7 @@ impl<F: NorFlash, const D: usize> Store<F, D> {
     /// Adds an item and gives its id.
     ///
     /// # Errors
-    /// [`StoreError::Dimension`] for an embedding of another dimension;
+    /// [`StoreError::Dimension`] for an embedding of another length;
     /// [`StoreError::Label`] for a label of more than [`MAX_LABEL`] bytes;
     /// [`StoreError::Full`] with [`Store::capacity`] items; [`StoreError::Ids`]
     /// after 2^32 - 1 items; [`StoreError::Flash`] and [`StoreError::Verify`].
@@ -238,11 +241,11 @@ impl<F: NorFlash, const D: usize> Store<F, D> {
     pub fn enrol(
         &mut self,
         label: &str,
-        embedding: &Embedding<'_>,
+        embedding: &Embedding<'_, C>,
     ) -> Result<u32, StoreError<F::Error>> {
-        let values = embedding.as_slice();
-        if values.len() != D {
-            return Err(StoreError::Dimension { expected: D, found: values.len() });
+        let words = embedding.as_slice();
+        if words.len() != D {
+            return Err(StoreError::Dimension { expected: D, found: words.len() });
         }
         let mut state = self.ready()?;
         let id = state.next_id.max(self.first_id);
@@ -253,7 +256,7 @@ impl<F: NorFlash, const D: usize> Store<F, D> {
         }
         self.state = None;
         let (block, slot) = self.blank_slot(&mut state)?;
-        self.region.write_item(block, slot, &head, values)?;
+        self.region.write_item(block, slot, &head, words)?;
         state.next_id = next_id;
         state.live += 1;
         self.state = Some(state);
@@ -292,10 +295,10 @@ impl<F: NorFlash, const D: usize> Store<F, D> {
     /// of [`Store::open`].
     pub fn for_each(
         &mut self,
-        mut visit: impl FnMut(Item<'_>),
+        mut visit: impl FnMut(Item<'_, C>),
     ) -> Result<(), StoreError<F::Error>> {
         self.ready()?;
-        let mut embedding = [0.0; D];
+        let mut embedding = [C::ZERO; D];
         self.walk(&mut embedding, |_, _, slot, embedding| {
             if let Slot::Live(head) = slot {
                 visit(Item { id: head.id, label: head.label(), embedding });
@@ -306,23 +309,28 @@ impl<F: NorFlash, const D: usize> Store<F, D> {
     }
 
     /// The `K` items nearest to a query by squared Euclidean distance, ties by
-    /// lower id. A query of another dimension matches nothing.
+    /// lower id. A query of another length matches nothing.
+    ///
+    /// Embeddings of two stages are all ranked by the second: reading an item
+    /// takes longer than that.
     ///
     /// # Errors
     /// As [`Store::for_each`].
     pub fn search<const K: usize>(
         &mut self,
-        query: &Embedding<'_>,
+        query: &Embedding<'_, C>,
     ) -> Result<Matches<K>, StoreError<F::Error>> {
         let query = query.as_slice();
-        let mut matches = Matches::new();
-        if query.len() == D {
-            self.for_each(|item| {
-                let distance = squared_distance(query, item.embedding);
-                matches.insert(Match { id: item.id, distance });
-            })?;
-        }
-        Ok(matches)
+        let mut result = Ok(());
+        let matches = Matches::found_by(|mut nearest| {
+            if query.len() == D {
+                result = self.for_each(|item| {
+                    nearest.insert(item.id, C::key(query, item.embedding));
+                });
+            }
+            nearest.finish(|id| id, |key| C::distance(key, D))
+        });
+        result.map(|()| matches)
     }
 
     /// Makes the room of removed items free now, so that no later enrolment
@@ -356,8 +364,8 @@ impl<F: NorFlash, const D: usize> Store<F, D> {
     /// Goes over the slots of all blocks in use until `visit` gives true.
     fn walk(
         &mut self,
-        embedding: &mut [f32],
-        mut visit: impl FnMut(u32, u32, Slot, &[f32]) -> bool,
+        embedding: &mut [C::Word],
+        mut visit: impl FnMut(u32, u32, Slot, &[C::Word]) -> bool,
     ) -> Result<(), StoreError<F::Error>> {
         for block in 0..self.region.blocks {
             if self.region.header(block)?.is_none() {

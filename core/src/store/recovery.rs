@@ -6,9 +6,10 @@
 
 use embedded_storage::nor_flash::NorFlash;
 
-use super::layout::{CODE_F32, Header, Slot, VERSION};
+use super::layout::{Header, Slot, VERSION};
 use super::region::Block;
 use super::{Store, StoreError};
+use crate::Code;
 
 /// What a walk over the region finds.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +22,7 @@ pub(super) struct State {
     pub newest: Option<u32>,
 }
 
-impl<F: NorFlash, const D: usize> Store<F, D> {
+impl<F: NorFlash, const D: usize, C: Code> Store<F, D, C> {
     pub(super) fn ready(&mut self) -> Result<State, StoreError<F::Error>> {
         if let Some(state) = self.state {
             return Ok(state);
@@ -67,7 +68,7 @@ impl<F: NorFlash, const D: usize> Store<F, D> {
         if found != expected {
             return Err(StoreError::OtherModel { expected, found });
         }
-        if header.code != CODE_F32 {
+        if header.code != C::NUMBER {
             return Err(StoreError::Code { found: header.code });
         }
         match usize::try_from(header.dimension) {
@@ -107,7 +108,7 @@ impl<F: NorFlash, const D: usize> Store<F, D> {
                 state.newest = Some(block);
             }
             for slot in 0..self.region.layout.slots {
-                let id = match self.region.slot(block, slot, &mut [])? {
+                let id = match self.region.slot::<C::Word>(block, slot, &mut [])? {
                     Slot::Blank | Slot::Torn => continue,
                     Slot::Removed { id } => id,
                     Slot::Live(head) => {

@@ -2,6 +2,7 @@
 
 use core::ops::Range;
 
+use bytemuck::Pod;
 use embedded_storage::nor_flash::NorFlash;
 
 use super::StoreError;
@@ -32,12 +33,8 @@ pub(super) struct Region<F> {
 }
 
 impl<F: NorFlash> Region<F> {
-    pub fn new(
-        flash: F,
-        range: Range<u32>,
-        dimension: usize,
-    ) -> Result<Self, StoreError<F::Error>> {
-        let layout = Layout::new::<F>(dimension).ok_or(StoreError::Region)?;
+    pub fn new(flash: F, range: Range<u32>, words: usize) -> Result<Self, StoreError<F::Error>> {
+        let layout = Layout::new::<F>(words).ok_or(StoreError::Region)?;
         check_range(&flash, &range)?;
         let region_len = range.end.saturating_sub(range.start);
         let blocks = region_len.checked_div(layout.block_len).filter(|&blocks| blocks >= 2);
@@ -148,11 +145,11 @@ impl<F: NorFlash> Region<F> {
     }
 
     /// Reads a slot, and as much of its embedding as there is room for.
-    pub fn slot(
+    pub fn slot<W: Pod>(
         &mut self,
         block: u32,
         slot: u32,
-        embedding: &mut [f32],
+        embedding: &mut [W],
     ) -> Result<Slot, StoreError<F::Error>> {
         let layout = self.layout;
         let values: &mut [u8] = bytemuck::cast_slice_mut(embedding);
@@ -184,19 +181,19 @@ impl<F: NorFlash> Region<F> {
     }
 
     /// Writes an item to a blank slot. The checksum comes last.
-    pub fn write_item(
+    pub fn write_item<W: Pod>(
         &mut self,
         block: u32,
         slot: u32,
         head: &Head,
-        embedding: &[f32],
+        embedding: &[W],
     ) -> Result<(), StoreError<F::Error>> {
         let head_bytes = head.encode();
         let values: &[u8] = bytemuck::cast_slice(embedding);
         let crc = checksum(&[&head_bytes, values]).to_le_bytes();
         let bytes = head_bytes.iter().chain(values).chain(&crc).copied();
         self.write(block, self.layout.slot(slot), bytes)?;
-        match self.slot(block, slot, &mut [])? {
+        match self.slot::<W>(block, slot, &mut [])? {
             Slot::Live(found) if found == *head => Ok(()),
             _ => Err(StoreError::Verify),
         }

@@ -20,6 +20,10 @@ impl Aligned {
         Aligned { words, len: bytes.len() }
     }
 
+    pub fn flip(&mut self, bit: usize) {
+        self.words[bit / 128] ^= 1 << (bit % 128);
+    }
+
     pub fn bytes(&self) -> &[u8] {
         &bytemuck::cast_slice(&self.words)[..self.len]
     }

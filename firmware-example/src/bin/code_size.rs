@@ -5,7 +5,8 @@
 
 use core::hint::black_box;
 
-use lookalike::{F32, Gallery, GalleryFile, Matches, Model, Network};
+use lookalike::{Gallery, GalleryFile, Matches, Model};
+use lookalike_firmware::parameters::{Code, Parameters, WORDS, WORKSPACE, Word, Workspace};
 
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
@@ -14,24 +15,21 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     }
 }
 
-const NETWORK: Network = Network::REFERENCE;
-
-fn nearest(model: &[u8], gallery: &[u8], image: &[u8], workspace: &mut [f32]) -> Option<u32> {
-    let model = Model::<F32>::from_bytes(model).ok()?;
+fn nearest(model: &[u8], gallery: &[u8], image: &[u8], workspace: &mut [Word]) -> Option<u32> {
+    let model = Model::<Parameters>::from_bytes(model).ok()?;
     let file = GalleryFile::from_bytes(gallery).ok()?;
-    let gallery: Gallery<'_, 0, { NETWORK.embedding_len() }> =
-        Gallery::new(&model, Some(file)).ok()?;
+    let gallery: Gallery<'_, 0, WORDS, Code> = Gallery::new(&model, Some(file)).ok()?;
     let embedding = model.embed(image, workspace).ok()?;
     let matches: Matches<10> = gallery.search(&embedding);
     Some(matches.first()?.id)
 }
 
-static mut WORKSPACE: [f32; NETWORK.workspace_len()] = [0.0; NETWORK.workspace_len()];
+static mut MEMORY: Workspace = WORKSPACE;
 
 #[cfg_attr(target_arch = "arm", cortex_m_rt::entry)]
 #[cfg_attr(target_arch = "riscv32", riscv_rt::entry)]
 fn main() -> ! {
-    let workspace = &raw mut WORKSPACE;
+    let workspace = &raw mut MEMORY;
     // SAFETY: main runs once, and nothing else names the workspace.
     let workspace = unsafe { &mut *workspace };
     let [model, gallery, image] = black_box([&[][..]; 3]);

@@ -3,9 +3,9 @@
 #![no_main]
 
 use lookalike_firmware::ram_flash::RamFlash;
-use lookalike_firmware::{app, board};
+use lookalike_firmware::{app, board, parameters};
 
-static mut WORKSPACE: app::Workspace = app::WORKSPACE;
+static mut WORKSPACE: parameters::Workspace = parameters::WORKSPACE;
 
 #[cfg_attr(target_arch = "arm", cortex_m_rt::entry)]
 #[cfg_attr(target_arch = "riscv32", riscv_rt::entry)]

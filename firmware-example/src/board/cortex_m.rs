@@ -58,6 +58,31 @@ impl Counter {
     }
 }
 
+impl Counter {
+    /// Counts piece by piece from now on.
+    pub fn laps(&mut self) -> Laps<'_> {
+        self.0.clear_current();
+        Laps { last: SYST::get_current(), _counter: self }
+    }
+}
+
+/// Counts the pieces of a call.
+pub struct Laps<'a> {
+    last: u32,
+    _counter: &'a mut Counter,
+}
+
+impl Laps<'_> {
+    /// The count since the last lap: off by up to a tick, which makes up for it
+    /// in the next.
+    pub fn lap(&mut self) -> u64 {
+        let now = SYST::get_current();
+        let ticks = self.last.wrapping_sub(now) % TICKS;
+        self.last = now;
+        u64::from(ticks) * HALF_INSTRUCTIONS_A_TICK / 2
+    }
+}
+
 /// Executes `2 * iterations` instructions, whose count tells whether the
 /// counter is right.
 #[inline(never)]

@@ -29,6 +29,29 @@ impl Counter {
     }
 }
 
+impl Counter {
+    /// Counts piece by piece from now on.
+    pub fn laps(&mut self) -> Laps<'_> {
+        Laps { last: minstret::read64(), _counter: self }
+    }
+}
+
+/// Counts the pieces of a call.
+pub struct Laps<'a> {
+    last: u64,
+    _counter: &'a mut Counter,
+}
+
+impl Laps<'_> {
+    /// The count since the last lap.
+    pub fn lap(&mut self) -> u64 {
+        let now = minstret::read64();
+        let count = now - self.last;
+        self.last = now;
+        count
+    }
+}
+
 /// Executes `2 * iterations` instructions, whose count tells whether the
 /// counter is right.
 #[inline(never)]

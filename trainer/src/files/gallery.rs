@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use lookalike::gallery::{self, GalleryContents};
-use lookalike::{GalleryFile, GalleryFileError};
+use lookalike::{F32, GalleryFile, GalleryFileError};
 
 use super::{AlignedBytes, LoadedModel, ReadError, WriteError, write_atomically};
 use crate::data::Dataset;
@@ -61,7 +61,7 @@ impl LoadedGallery {
 /// When it cannot be read or is not a whole gallery of a known version.
 pub fn load_gallery(path: &Path) -> Result<LoadedGallery, GalleryIoError> {
     let bytes = AlignedBytes::read(path)?;
-    if let Err(error) = GalleryFile::from_bytes(&bytes) {
+    if let Err(error) = GalleryFile::<F32>::from_bytes(&bytes) {
         return Err(GalleryIoError::Content { path: path.to_owned(), error });
     }
     Ok(LoadedGallery { bytes })
@@ -94,7 +94,7 @@ pub fn save_gallery(
     data: &Dataset,
 ) -> Result<(), GalleryIoError> {
     let embeddings = embed(&model.parameters, data);
-    let contents = GalleryContents {
+    let contents = GalleryContents::<F32> {
         fingerprint: model.fingerprint,
         dimension: embeddings.ncols(),
         names: &data.class_names.join("\n"),

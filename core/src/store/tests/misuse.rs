@@ -253,13 +253,13 @@ fn every_errors_sentence() {
         (StoreError::Region, "the store's region does not suit the flash"),
         (
             StoreError::Dimension { expected: 3, found: 4 },
-            "the store holds embeddings of 3 dimensions, not 4",
+            "the store holds embeddings of 3 words, not 4",
         ),
         (
             StoreError::Version { found: 2, newest: 1 },
             "the enrolments have version 2, the newest supported is 1",
         ),
-        (StoreError::Code { found: 9 }, "the enrolments have code 9, which is not supported"),
+        (StoreError::Code { found: 9 }, "the enrolments have code 9, which was not asked for"),
         (StoreError::Corrupted, "the store's region holds something else"),
         (StoreError::Verify, "the flash did not keep what was written"),
         (StoreError::Full, "the store is full"),
