@@ -118,6 +118,7 @@ impl Demo {
             &self.out.join("triplet.gallery"),
             triplet,
             &train.first_per_class(GALLERY_PER_CLASS),
+            triplet.code(),
         )?;
         let metrics = Metrics {
             data: "mnist",

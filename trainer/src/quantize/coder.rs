@@ -6,16 +6,24 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 use serde::Serialize;
 
 use super::pca;
+use crate::files::{binarize, project};
 use crate::retrieval::codes::{Benchmark, CodeFigures, Coded};
 
-/// Where a dimension's threshold lies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Threshold {
-    /// At the median of the training images.
+/// What binary codes are made of.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum Bits {
+    /// Each value is compared with the median of its dimension.
     Median,
-    /// At their mean.
-    Mean,
+    /// Each value is compared with the mean of its dimension plus so many
+    /// standard deviations.
+    Mean {
+        /// How many.
+        deviations: f64,
+    },
+    /// The projected embedding lies on one or the other side of hyperplanes: no
+    /// thresholds are needed.
+    Projection,
 }
 
 /// How the projection is made of the principal components.
@@ -40,6 +48,11 @@ pub struct CoderParameters {
 }
 
 impl CoderParameters {
+    /// Whether there is neither a threshold nor a projection.
+    pub fn is_empty(&self) -> bool {
+        self.thresholds.is_empty() && self.offsets.is_empty()
+    }
+
     /// The coder itself.
     ///
     /// # Panics
@@ -64,10 +77,10 @@ pub struct CodeTrial<T> {
 pub struct CoderReport {
     /// Images that it was learned from.
     pub images: usize,
-    /// Thresholds of bits.
-    pub thresholds: Vec<CodeTrial<Threshold>>,
     /// Projections.
     pub projections: Vec<CodeTrial<Projection>>,
+    /// Bits.
+    pub bits: Vec<CodeTrial<Bits>>,
 }
 
 /// The most outputs that a projection can have.
@@ -85,43 +98,47 @@ pub fn learn(
     seed: u64,
 ) -> (CoderParameters, CoderReport) {
     let rows = values(training, dimension);
-    let map = |figures: &Option<CodeFigures>| figures.map_or(0.0, |f| f.mean_average_precision);
+    let mut kept = CoderParameters::default();
     let mut report = CoderReport { images: rows.nrows(), ..CoderReport::default() };
+    if outputs > 0 {
+        let spaces = [false, true].map(|centred| Space::of(&rows, centred, outputs, seed));
+        let choices = [false, true].into_iter().flat_map(|centred| {
+            [0.0, 0.25, 0.5].map(|whitening| Projection { centred, whitening })
+        });
+        (kept, report.projections) = best(choices, |choice| {
+            let parameters = spaces[usize::from(choice.centred)].quantize(choice.whitening);
+            let words = project(&parameters.coder(dimension), validation);
+            let figures = benchmark.measure(&Coded::projected(words.view(), outputs));
+            (parameters, figures)
+        });
+    }
+    let mean = [0.0, 0.5, 1.0, 1.25, 1.5].map(|deviations| Bits::Mean { deviations });
+    let projected = (outputs > 0).then_some(Bits::Projection);
+    let choices = projected.into_iter().chain([Bits::Median]).chain(mean);
+    (kept.thresholds, report.bits) = best(choices, |choice| {
+        let parameters = CoderParameters { thresholds: thresholds(&rows, choice), ..kept.clone() };
+        let bits = binarize(&parameters.coder(dimension), validation);
+        (parameters.thresholds, benchmark.measure(&Coded::Binary(bits)))
+    });
+    (kept, report)
+}
 
-    let mut tried: Vec<(Vec<u16>, CodeTrial<Threshold>)> = [Threshold::Median, Threshold::Mean]
-        .into_iter()
+/// Tries all choices and gives what the best one made, and the trials, the best
+/// first and of equal ones the first.
+fn best<C: Copy, T>(
+    choices: impl Iterator<Item = C>,
+    attempt: impl Fn(C) -> (T, Option<CodeFigures>),
+) -> (T, Vec<CodeTrial<C>>) {
+    let mut tried: Vec<(T, CodeTrial<C>)> = choices
         .map(|choice| {
-            let thresholds = thresholds(&rows, choice);
-            let parameters = CoderParameters { thresholds, ..CoderParameters::default() };
-            let bits = binarize(&parameters.coder(dimension), validation);
-            let figures = benchmark.measure(&Coded::Binary(bits));
-            (parameters.thresholds, CodeTrial { choice, figures })
+            let (made, figures) = attempt(choice);
+            (made, CodeTrial { choice, figures })
         })
         .collect();
-    tried.sort_by(|(_, a), (_, b)| map(&b.figures).total_cmp(&map(&a.figures)));
-    report.thresholds = tried.iter().map(|(_, trial)| *trial).collect();
-    let mut parameters =
-        CoderParameters { thresholds: tried.swap_remove(0).0, ..CoderParameters::default() };
-
-    if outputs > 0 {
-        let choices = [false, true].into_iter().flat_map(|centred| {
-            [0.0, 0.25, 0.5, 0.75].map(|whitening| Projection { centred, whitening })
-        });
-        let spaces = [false, true].map(|centred| Space::of(&rows, centred, outputs, seed));
-        let mut tried: Vec<(CoderParameters, CodeTrial<Projection>)> = choices
-            .map(|choice| {
-                let parameters = spaces[usize::from(choice.centred)].quantize(choice.whitening);
-                let words = project(&parameters.coder(dimension), validation);
-                let figures = benchmark.measure(&Coded::projected(words.view(), outputs));
-                (parameters, CodeTrial { choice, figures })
-            })
-            .collect();
-        tried.sort_by(|(_, a), (_, b)| map(&b.figures).total_cmp(&map(&a.figures)));
-        report.projections = tried.iter().map(|(_, trial)| *trial).collect();
-        let best = tried.swap_remove(0).0;
-        (parameters.weights, parameters.offsets) = (best.weights, best.offsets);
-    }
-    (parameters, report)
+    let map = |trial: &CodeTrial<C>| trial.figures.map_or(0.0, |f| f.mean_average_precision);
+    tried.sort_by(|(_, a), (_, b)| map(b).total_cmp(&map(a)));
+    let trials = tried.iter().map(|(_, trial)| *trial).collect();
+    (tried.swap_remove(0).0, trials)
 }
 
 /// The embeddings as vectors of unit length.
@@ -138,39 +155,22 @@ fn embedding<'a>(words: &'a ArrayView1<'_, u32>) -> Embedding<'a, U8> {
     Embedding::from_slice(words.as_slice().expect("standard layout")).expect("the model's own")
 }
 
-/// The bits of [`U8`] embeddings `[N, words]`.
-pub fn binarize(coder: &Coder<'_>, words: ArrayView2<'_, u32>) -> Array2<u32> {
-    let width = lookalike::Binary::words(coder.dimension());
-    let mut bits = Array2::zeros((words.nrows(), width));
-    for (words, mut row) in words.outer_iter().zip(bits.outer_iter_mut()) {
-        let row = row.as_slice_mut().expect("standard layout");
-        coder.binarize(&embedding(&words), row).expect("lengths fit");
+/// In units of 2^-16; none for bits of the projection.
+fn thresholds(rows: &Array2<f32>, choice: Bits) -> Vec<u16> {
+    if choice == Bits::Projection {
+        return Vec::new();
     }
-    bits
-}
-
-/// The projections of [`U8`] embeddings `[N, words]`.
-pub fn project(coder: &Coder<'_>, words: ArrayView2<'_, u32>) -> Array2<u32> {
-    let width = lookalike::Projected::words(coder.outputs());
-    let mut projected = Array2::zeros((words.nrows(), width));
-    for (words, mut row) in words.outer_iter().zip(projected.outer_iter_mut()) {
-        let row = row.as_slice_mut().expect("standard layout");
-        coder.project(&embedding(&words), row).expect("lengths fit");
-    }
-    projected
-}
-
-/// In units of 2^-16, below 1.
-fn thresholds(rows: &Array2<f32>, choice: Threshold) -> Vec<u16> {
     let of = |column: ArrayView1<'_, f32>| -> f64 {
+        let column: Vec<f64> = column.iter().map(|&x| f64::from(x)).collect();
         match choice {
-            Threshold::Mean => {
-                column.iter().map(|&x| f64::from(x)).sum::<f64>() / column.len() as f64
+            Bits::Mean { deviations } => {
+                let column = Array1::from(column);
+                column.mean().unwrap_or(0.0) + deviations * column.std(0.0)
             }
-            Threshold::Median => {
-                let mut column = column.to_vec();
+            Bits::Median | Bits::Projection => {
+                let mut column = column;
                 let middle = column.len() / 2;
-                f64::from(*column.select_nth_unstable_by(middle, f32::total_cmp).1)
+                *column.select_nth_unstable_by(middle, f64::total_cmp).1
             }
         }
     };

@@ -158,7 +158,11 @@ impl Prepared {
         arch.dispatch(
             #[inline(always)]
             || {
-                if self.pools { self.tiles::<4>(input, output) } else { self.tiles::<1>(input, output) }
+                if self.pools {
+                    self.tiles::<4>(input, output)
+                } else {
+                    self.tiles::<1>(input, output)
+                }
             },
         );
     }

@@ -51,10 +51,15 @@ pub(super) fn quantize(
     output_scale: f64,
 ) -> (Layer, Vec<f64>) {
     let unit = output_scale / input_scale;
-    let (least, most) = (unit * MIN_MULTIPLIER / 2f64.powi(30), unit * MAX_MULTIPLIER / 2f64.powi(30));
+    let (least, most) =
+        (unit * MIN_MULTIPLIER / 2f64.powi(30), unit * MAX_MULTIPLIER / 2f64.powi(30));
     let taps = 9 * layer.inputs;
-    let mut quantized =
-        Layer { inputs: layer.inputs, weights: Vec::new(), biases: Vec::new(), multipliers: Vec::new() };
+    let mut quantized = Layer {
+        inputs: layer.inputs,
+        weights: Vec::new(),
+        biases: Vec::new(),
+        multipliers: Vec::new(),
+    };
     let mut scales = Vec::new();
     for (weights, &bias) in layer.weights.chunks_exact(taps).zip(layer.biases) {
         let largest = weights.iter().fold(0.0f64, |m, w| m.max(w.abs())) / 127.0;

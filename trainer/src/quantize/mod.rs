@@ -12,13 +12,14 @@ mod noise;
 pub mod pca;
 mod range;
 mod study;
+pub mod table;
 
 pub use activations::LAYERS;
 pub use forward::{Forward, Layer};
 pub use network::{Recipe, Trunk};
 pub use noise::{LayerNoise, snr};
 pub use range::Calibration;
-pub use study::{Options, Report, Trial, embed_trunk, quantize, scaled_classifier};
+pub use study::{Options, Report, Trial, learn_coder, quantize, quantize_trunk_of};
 
 /// Why a model cannot be quantised.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,4 +46,10 @@ pub enum QuantizeError {
     /// No image to calibrate on.
     #[error("there is no image to calibrate on")]
     NoImages,
+    /// The model is one already.
+    #[error("the model is quantised already: give the f32 model that it was made of")]
+    Quantized,
+    /// The classifier's weights overflow when they are scaled.
+    #[error("the quantised model cannot be written: {0}; train the model again")]
+    Model(#[from] lookalike::ModelError),
 }

@@ -85,8 +85,7 @@ pub(super) fn quantize_trunk(
         2 => vec![1.0; shapes[i].channels],
         _ => equalizers(&activations.maps[i], shapes[i], recipe.equalization),
     });
-    let choice =
-        if recipe.clip_weights { WeightScale::LeastError } else { WeightScale::Largest };
+    let choice = if recipe.clip_weights { WeightScale::LeastError } else { WeightScale::Largest };
     let mut scales = [0.0; 3];
     let mut maps = Cow::Borrowed(data.pixels.as_slice());
     let layers = [0, 1, 2].map(|i| {

@@ -52,9 +52,13 @@ pub(super) fn layer_noise(
         (0..data.len()).into_par_iter().map(|i| forward.activations(data.image(i))).collect();
     let mut layers: Vec<LayerNoise> = (0..3)
         .map(|i| {
-            let through: Vec<u8> = integer.iter().flat_map(|maps| maps[i].iter().copied()).collect();
-            let own_input =
-                if i == 0 { data.pixels.clone() } else { trunk.rounded(i - 1, &activations.maps[i - 1]) };
+            let through: Vec<u8> =
+                integer.iter().flat_map(|maps| maps[i].iter().copied()).collect();
+            let own_input = if i == 0 {
+                data.pixels.clone()
+            } else {
+                trunk.rounded(i - 1, &activations.maps[i - 1])
+            };
             let own = run_layer(&trunk.network, i, &trunk.layers[i], &own_input);
             let saturated = through.iter().filter(|&&value| value == u8::MAX).count();
             LayerNoise {

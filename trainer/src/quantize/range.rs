@@ -59,8 +59,7 @@ const SAMPLE: usize = 100_000;
 
 /// Tries ranges from the largest value down, each 3 % below the one before.
 fn least_error(values: &[f32], largest: f64) -> f64 {
-    let sample: Vec<f32> =
-        values.iter().step_by(values.len().div_ceil(SAMPLE)).copied().collect();
+    let sample: Vec<f32> = values.iter().step_by(values.len().div_ceil(SAMPLE)).copied().collect();
     let error = |range: f64| -> f64 {
         let (scale, inverse) = ((range / 255.0) as f32, (255.0 / range) as f32);
         let errors = sample.iter().map(|&value| {

@@ -1,17 +1,19 @@
 //! Quantising a model: what is tried, what is kept, and what it costs.
 
-use lookalike::Network;
+use lookalike::{Network, Packing};
 use ndarray::{Array2, ArrayView2};
 use rand::seq::index::sample;
 use serde::Serialize;
 
 use super::QuantizeError;
 use super::activations::{Activations, images_that_fit};
+use super::coder::{CoderParameters, CoderReport, learn};
 use super::forward::Forward;
 use super::network::{Recipe, Trunk, quantize_trunk};
 use super::noise::{LayerNoise, layer_noise, snr};
 use super::range::Calibration;
 use crate::data::Dataset;
+use crate::files::{LoadedModel, NewModel, NewParameters, Quantized};
 use crate::nn::{Parameters, embed, normalize_forward};
 use crate::retrieval::codes::{Benchmark, CodeFigures, Coded};
 use crate::rng::{Purpose, stream};
@@ -27,6 +29,8 @@ pub struct Options {
     pub calibration: Option<Calibration>,
     /// Whether to measure what is not used as well.
     pub compare: bool,
+    /// Values of projected embeddings; 0 for none.
+    pub outputs: usize,
     /// Where the choice of images comes from.
     pub seed: u64,
 }
@@ -38,6 +42,7 @@ impl Default for Options {
             validation_images: 2000,
             calibration: None,
             compare: true,
+            outputs: 32,
             seed: 0,
         }
     }
@@ -71,6 +76,8 @@ pub struct Report {
     /// The layers of the one that is used, the worst first, measured on
     /// validation images.
     pub layers: Vec<LayerNoise>,
+    /// What was tried for the smaller codes.
+    pub coder: CoderReport,
 }
 
 /// Calibration and validation images, as indices: disjoint if there are at
@@ -96,7 +103,7 @@ fn draw(images: usize, options: &Options) -> (Vec<u32>, Vec<u32>) {
 ///
 /// # Panics
 /// When the images are not of the network's input shape.
-pub fn quantize(
+pub fn quantize_trunk_of(
     parameters: &Parameters,
     train: &Dataset,
     options: &Options,
@@ -149,8 +156,70 @@ pub fn quantize(
         float: benchmark.measure(&Coded::F32(exact.clone())),
         trials,
         layers,
+        coder: CoderReport::default(),
     };
     Ok((trunk, report))
+}
+
+/// Quantises a whole f32 model, for `packing`: its trunk, its classifier, and
+/// a coder. What its acceptance was calibrated for is lost: the distances are
+/// others. The self-test has the same images.
+///
+/// # Errors
+/// [`QuantizeError`] says what cannot be quantised.
+///
+/// # Panics
+/// When the images are not of the network's input shape.
+pub fn quantize(
+    model: &LoadedModel,
+    train: &Dataset,
+    packing: Packing,
+    options: &Options,
+) -> Result<(LoadedModel, Report), QuantizeError> {
+    let parameters = model.float().ok_or(QuantizeError::Quantized)?;
+    let (trunk, mut report) = quantize_trunk_of(parameters, train, options)?;
+    let mut quantized = Quantized {
+        network: trunk.network,
+        packing,
+        classifier: scaled_classifier(parameters, &trunk),
+        layers: trunk.layers,
+        coder: CoderParameters::default(),
+    };
+    let in_memory = |quantized: &Quantized| {
+        let parameters = NewParameters::Int8(quantized);
+        LoadedModel::new(&NewModel { parameters, acceptance: None, ..model.as_new() })
+    };
+    let bare = in_memory(&quantized)?;
+    (quantized.coder, report.coder) = learn_coder(&bare, train, options.outputs, options.seed);
+    Ok((in_memory(&quantized)?, report))
+}
+
+/// Training images that a coder is learned from, and those it is chosen by.
+const CODER_IMAGES: [usize; 2] = [5000, 2000];
+
+/// Learns a coder with so many projected values for an integer model.
+///
+/// # Panics
+/// When the images are not of the network's input shape, or there are none.
+pub fn learn_coder(
+    model: &LoadedModel,
+    train: &Dataset,
+    outputs: usize,
+    seed: u64,
+) -> (CoderParameters, CoderReport) {
+    let options = Options {
+        calibration_images: CODER_IMAGES[0],
+        validation_images: CODER_IMAGES[1],
+        seed,
+        ..Options::default()
+    };
+    let (training, validation) = draw(train.len(), &options);
+    let training = model.u8_words(&train.subset(&training));
+    let validation = train.subset(&validation);
+    let benchmark = Benchmark::new(&validation.labels, model.unrounded(&validation).view());
+    let validation = model.u8_words(&validation);
+    let dimension = model.network.embedding_len();
+    learn(dimension, training.view(), validation.view(), &benchmark, outputs, seed)
 }
 
 /// The recipe with one thing changed at a time.
@@ -165,7 +234,7 @@ fn without_one(recipe: &Recipe) -> Vec<Recipe> {
 }
 
 /// Normalised features of the integer network, in f32: `[N, E]`.
-pub fn embed_trunk(trunk: &Trunk, data: &Dataset) -> Array2<f32> {
+fn embed_trunk(trunk: &Trunk, data: &Dataset) -> Array2<f32> {
     let features = Forward::new(&trunk.network, trunk.layers()).features(data);
     normalized(features.view())
 }
@@ -178,7 +247,7 @@ fn normalized(features: ArrayView2<'_, f32>) -> Array2<f32> {
 
 /// The classifier that takes the integer network's features: its weights times
 /// what a step of the features stands for.
-pub fn scaled_classifier(parameters: &Parameters, trunk: &Trunk) -> Vec<f32> {
+fn scaled_classifier(parameters: &Parameters, trunk: &Trunk) -> Vec<f32> {
     let network: &Network = &parameters.network;
     let [.., weight, bias] = network.tensors();
     let scale = trunk.scales[2] as f32;
