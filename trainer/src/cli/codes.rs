@@ -65,7 +65,6 @@ impl Codes {
                 Some(path) => load_model(path)?,
                 None => {
                     let options = Options {
-                        compare: false,
                         outputs: self.project.first().copied().unwrap_or(0),
                         seed: self.seed,
                         ..Options::default()

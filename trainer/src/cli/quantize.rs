@@ -35,8 +35,8 @@ pub struct Quantize {
     /// How the parameters are packed; the embeddings are the same.
     #[arg(long, value_enum, value_name = "P", default_value = "fast")]
     packing: PackingName,
-    /// How ranges of activations are found; all are tried if left out, and the
-    /// one with the best signal-to-noise ratio is used.
+    /// How ranges of activations are found; all are tried if left out. What has
+    /// the best signal-to-noise ratio is used.
     #[arg(long, value_enum, value_name = "C")]
     calibration: Option<Calibration>,
     /// Training images to calibrate on.
@@ -119,22 +119,19 @@ fn figures(figures: Option<CodeFigures>) -> String {
     )
 }
 
-fn trial_name(trial: &Trial, used: &Trial) -> String {
-    let (recipe, best) = (&trial.recipe, &used.recipe);
-    if recipe.calibration != best.calibration || recipe == best {
-        return format!("range by {}", recipe.calibration.name());
+fn trial_name(trial: &Trial) -> String {
+    let recipe = &trial.recipe;
+    let mut name = format!("range by {}", recipe.calibration.name());
+    if !recipe.correct_biases {
+        name += ", no bias correction";
     }
-    let mut changes = Vec::new();
-    if recipe.correct_biases != best.correct_biases {
-        changes.push("no bias correction".to_owned());
+    if !recipe.clip_weights {
+        name += ", no weight clipped";
     }
-    if recipe.clip_weights != best.clip_weights {
-        changes.push("no weight clipped".to_owned());
+    if recipe.equalization != 0.0 {
+        name += &format!(", equalisation {}", recipe.equalization);
     }
-    if recipe.equalization != best.equalization {
-        changes.push(format!("equalisation {}", recipe.equalization));
-    }
-    changes.join(", ")
+    name
 }
 
 fn text(report: &Report) -> String {
@@ -147,7 +144,7 @@ fn text(report: &Report) -> String {
     for trial in &report.trials {
         text += &format!(
             "{:<58} {:>6} {}\n",
-            trial_name(trial, &report.trials[0]),
+            trial_name(trial),
             decibels(trial.snr),
             figures(trial.figures)
         );

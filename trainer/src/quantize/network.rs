@@ -12,7 +12,7 @@ use super::range::Calibration;
 use crate::data::Dataset;
 use crate::nn::Parameters;
 
-/// What is done to the parameters; the default is what measured best.
+/// What is done to the parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Recipe {
     /// How the ranges of activations are found.
@@ -32,7 +32,7 @@ impl Default for Recipe {
     fn default() -> Self {
         Recipe {
             calibration: Calibration::Mse,
-            equalization: 0.5,
+            equalization: 0.0,
             clip_weights: true,
             correct_biases: true,
         }

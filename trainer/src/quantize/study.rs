@@ -27,8 +27,9 @@ pub struct Options {
     pub validation_images: usize,
     /// One calibration, or `None` for the best of all.
     pub calibration: Option<Calibration>,
-    /// Whether to measure what is not used as well.
-    pub compare: bool,
+    /// Whether to try what else may help or harm, and use what is best; else
+    /// only ranges are tried.
+    pub thorough: bool,
     /// Values of projected embeddings; 0 for none.
     pub outputs: usize,
     /// Where the choice of images comes from.
@@ -41,7 +42,7 @@ impl Default for Options {
             calibration_images: 2000,
             validation_images: 2000,
             calibration: None,
-            compare: true,
+            thorough: true,
             outputs: 32,
             seed: 0,
         }
@@ -136,16 +137,15 @@ pub fn quantize_trunk_of(
         .into_iter()
         .map(|calibration| attempt(Recipe { calibration, ..Recipe::default() }))
         .collect();
-    let order = |trial: &Trial| trial.snr.unwrap_or(f64::INFINITY);
-    tried.sort_by(|(_, a), (_, b)| order(b).total_cmp(&order(a)));
-    let best = tried[0].1.recipe;
-    let mut trials: Vec<Trial> = tried.iter().map(|(_, trial)| trial.clone()).collect();
-    let trunk = tried.swap_remove(0).0;
-    if options.compare {
-        for recipe in without_one(&best) {
-            trials.push(attempt(recipe).1);
-        }
+    let order = |(_, trial): &(Trunk, Trial)| trial.snr.unwrap_or(f64::INFINITY);
+    tried.sort_by(|a, b| order(b).total_cmp(&order(a)));
+    if options.thorough {
+        let best = tried[0].1.recipe;
+        tried.extend(otherwise(&best).into_iter().map(attempt));
+        tried.sort_by(|a, b| order(b).total_cmp(&order(a)));
     }
+    let trials = tried.iter().map(|(_, trial)| trial.clone()).collect();
+    let trunk = tried.swap_remove(0).0;
 
     let some: Vec<u32> = (0..validation.len().min(fit).min(500) as u32).collect();
     let some = validation.subset(&some);
@@ -222,14 +222,14 @@ pub fn learn_coder(
     learn(dimension, training.view(), validation.view(), &benchmark, outputs, seed)
 }
 
-/// The recipe with one thing changed at a time.
-fn without_one(recipe: &Recipe) -> Vec<Recipe> {
+/// The recipe with one thing changed at a time, and with all of them.
+fn otherwise(recipe: &Recipe) -> Vec<Recipe> {
     vec![
         Recipe { correct_biases: false, ..*recipe },
         Recipe { clip_weights: false, ..*recipe },
-        Recipe { equalization: 0.0, ..*recipe },
+        Recipe { equalization: 0.5, ..*recipe },
         Recipe { equalization: 1.0, ..*recipe },
-        Recipe { correct_biases: false, clip_weights: false, equalization: 0.0, ..*recipe },
+        Recipe { correct_biases: false, clip_weights: false, ..*recipe },
     ]
 }
 
