@@ -22,7 +22,7 @@ use lookalike::model::{self, ModelContents, SelfTest};
 use lookalike::{Gallery, Matches, Model, Network};
 use lookalike_tests::random::Case;
 use lookalike_trainer::data::mnist;
-use lookalike_trainer::files::{AlignedBytes, load_gallery, load_model, save_gallery};
+use lookalike_trainer::files::{AlignedBytes, CodeKind, load_gallery, load_model, save_gallery};
 
 /// Items of the gallery.
 const ITEMS: u32 = 200;
@@ -79,7 +79,7 @@ fn write_assets(directory: &Path, excluded: u16) -> Result<()> {
 
     let first: Vec<u32> = (0..ITEMS).collect();
     let items = mnist::train().filter_classes(&[], &[excluded])?.subset(&first);
-    save_gallery(&gallery_path, &load_model(&model_path)?, &items)?;
+    save_gallery(&gallery_path, &load_model(&model_path)?, &items, CodeKind::F32)?;
 
     // The firmware's own path: the core's single-image forward pass.
     let bytes = AlignedBytes::read(&model_path)?;
@@ -92,8 +92,8 @@ fn write_assets(directory: &Path, excluded: u16) -> Result<()> {
         let embedding = model.embed(queries.image(query), &mut workspace)?;
         embeddings.extend(embedding.as_slice().iter().flat_map(|value| value.to_le_bytes()));
         let matches: Matches<NEIGHBOURS> = match model.network().embedding_len() {
-            64 => Gallery::<'_, 0, 64>::new(&model, Some(file.view()))?.search(&embedding),
-            256 => Gallery::<'_, 0, 256>::new(&model, Some(file.view()))?.search(&embedding),
+            64 => Gallery::<'_, 0, 64>::new(&model, Some(file.view()?))?.search(&embedding),
+            256 => Gallery::<'_, 0, 256>::new(&model, Some(file.view()?))?.search(&embedding),
             other => anyhow::bail!("no firmware has embeddings of {other} dimensions"),
         };
         ensure!(matches.len() == NEIGHBOURS, "the gallery has too few items");

@@ -12,6 +12,7 @@ pub mod files;
 pub mod loss;
 pub mod nn;
 pub mod optim;
+pub mod quantize;
 pub mod retrieval;
 pub mod rng;
 pub mod train;

@@ -4,13 +4,13 @@ use core::fmt;
 
 use super::projected::{self, Projected};
 use super::vector::Scale;
-use super::{Binary, TwoStage, U8};
+use super::{Binary, TwoStage, U8, signs};
 use crate::Embedding;
 use crate::chunks::chunks;
 
 /// What turns the [`U8`] embeddings of one model into the smaller codes, learned
 /// from the embeddings of training images: a threshold for each dimension, for
-/// bits, and a projection. Either may be missing.
+/// bits, and a projection, which makes bits as well. Either may be missing.
 ///
 /// Below, x_i are the values of an embedding and r is its first word,
 /// floor(2^39 / |x|).
@@ -24,6 +24,15 @@ use crate::chunks::chunks;
 /// ```
 ///
 /// of which both sides are at most 2^31.
+///
+/// Without thresholds, but with a projection, bits say on which side of many
+/// hyperplanes the projected embedding lies: with its values v_j, signs f_bj that
+/// are always the same, and H the least power of two that is not below the
+/// number of outputs, bit b H + i says whether
+///
+/// ```text
+/// sum over j of (-1)^(number of ones in i AND j) f_bj v_j > 0
+/// ```
 ///
 /// # Projection
 /// With weights W of outputs x dimension, from -127 to 127, and offsets b in
@@ -58,7 +67,7 @@ pub struct Coder<'a> {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum CodeError {
-    /// The coder has no thresholds.
+    /// The coder has neither thresholds nor a projection.
     NoThresholds,
     /// The coder has no projection.
     NoProjection,
@@ -86,7 +95,9 @@ pub enum CodeError {
 impl fmt::Display for CodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            CodeError::NoThresholds => f.write_str("the model has no thresholds for binary codes"),
+            CodeError::NoThresholds => f.write_str(
+                "the model has neither thresholds nor a projection, one of which binary codes need",
+            ),
             CodeError::NoProjection => f.write_str("the model has no projection"),
             CodeError::Thresholds => {
                 f.write_str("there must be one threshold for each dimension, or none")
@@ -243,7 +254,7 @@ impl<'a> Coder<'a> {
         words: &mut [u32],
     ) -> Result<(), CodeError> {
         if self.thresholds.is_empty() {
-            return Err(CodeError::NoThresholds);
+            return self.write_signs(embedding, words);
         }
         let (inverse_norm, values) = self.parts(embedding)?;
         let inverse_norm = inverse_norm >> 8;
@@ -256,6 +267,29 @@ impl<'a> Coder<'a> {
                 *word |= u32::from(value > u32::from(*threshold) << 15) << bit;
             }
         }
+        Ok(())
+    }
+
+    /// The bits of the projected embedding.
+    fn write_signs(
+        &self,
+        embedding: &Embedding<'_, U8>,
+        words: &mut [u32],
+    ) -> Result<(), CodeError> {
+        let mut projected = [0; Projected::words(projected::MAX_VALUES)];
+        let projected = projected.get_mut(..Projected::words(self.outputs())).unwrap_or_default();
+        let projected = match self.project(embedding, projected) {
+            Err(CodeError::NoProjection) => return Err(CodeError::NoThresholds),
+            projected => projected?,
+        };
+        let values = projected.as_slice().get(1..).unwrap_or_default();
+        let values = bytemuck::cast_slice(values).get(..self.outputs()).unwrap_or_default();
+        words.fill(0);
+        signs::for_each_bit(values, self.dimension, |bit| {
+            if let Some(word) = words.get_mut(bit / 32) {
+                *word |= 1 << (bit % 32);
+            }
+        });
         Ok(())
     }
 

@@ -22,6 +22,7 @@ mod binary;
 mod coder;
 mod kernel;
 mod projected;
+mod signs;
 mod two_stage;
 mod u8;
 mod vector;

@@ -135,6 +135,76 @@ macro_rules! requantize {
     };
 }
 
+/// Expands one row of a 2x2 window's input, 4 columns: to every fourth line of
+/// `[quad][half][row 4][column 4]`. Gives the columns' sums.
+pub(crate) fn expand_row(row: &[u32], quads: usize, window: &mut [u32]) -> [u32; 4] {
+    let mut sums = [0; 4];
+    if quads == 0 || row.len() / 4 < quads || window.len() < (32 * quads).saturating_sub(12) {
+        return sums;
+    }
+    // SAFETY: the loop reads 4 x quads words of the row and writes two lines of 4
+    // words, 16 words apart, every 32 words of the window, whose last one ends
+    // 32 x quads - 12 words on; then it writes `sums`.
+    unsafe { expand_columns(row.as_ptr(), quads, window.as_mut_ptr(), &mut sums) };
+    sums
+}
+
+/// Two columns, in r11 and r12, whose sums are added to; the pairs go to two
+/// offsets from r2.
+macro_rules! expand_two {
+    ($sum:literal, $next:literal, $even:literal, $odd:literal) => {
+        concat!(
+            "usada8 ",
+            $sum,
+            ", r11, r6, ",
+            $sum,
+            "\nusada8 ",
+            $next,
+            ", r12, r6, ",
+            $next,
+            "\nuxtb16 lr, r11\nuxtb16 r3, r12\nstrd lr, r3, [r2, #",
+            $even,
+            "]\nuxtb16 r11, r11, ror #8\nuxtb16 r12, r12, ror #8\nstrd r11, r12, [r2, #",
+            $odd,
+            "]\n",
+        )
+    };
+}
+
+#[unsafe(naked)]
+unsafe extern "C" fn expand_columns(
+    row: *const u32,
+    quads: usize,
+    window: *mut u32,
+    sums: *mut [u32; 4],
+) {
+    naked_asm!(
+        "push {{r3-r11, lr}}",
+        "lsl r4, r1, #2",
+        "add r5, r0, r4, lsl #1",
+        "add r5, r4",
+        "movs r6, #0",
+        "movs r7, #0",
+        "mov r8, r7",
+        "mov r9, r7",
+        "mov r10, r7",
+        "2:",
+        "ldr r11, [r0]",
+        "ldr r12, [r0, r4]",
+        expand_two!("r7", "r8", "0", "64"),
+        "ldr r11, [r0, r4, lsl #1]",
+        "ldr r12, [r5], #4",
+        expand_two!("r9", "r10", "8", "72"),
+        "adds r0, #4",
+        "adds r2, #128",
+        "subs r1, #1",
+        "bne 2b",
+        "pop {{r3}}",
+        "stmia r3, {{r7-r10}}",
+        "pop {{r4-r11, pc}}",
+    )
+}
+
 /// One pixel of a pooled convolution: all output channels, a byte each.
 ///
 /// `packed` has a record of `9 x quads + 2` words for each. `window` has

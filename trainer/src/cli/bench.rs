@@ -8,7 +8,6 @@ use lookalike::{F32, Model, Network};
 use lookalike_trainer::data::{Sampler, Split};
 use lookalike_trainer::files::{AlignedBytes, load_model};
 use lookalike_trainer::loss::Triplet;
-use lookalike_trainer::nn;
 use lookalike_trainer::optim::{OptimizerKind, Schedule};
 use lookalike_trainer::retrieval::{self, Options, search};
 use lookalike_trainer::train::{Objective, Settings, Training};
@@ -126,13 +125,13 @@ impl Bench {
         let model = load_model(path)?;
         let started = Instant::now();
         let mut data = self.data.load(split)?;
-        check_shape(&model.parameters, &data, &self.data.data)?;
+        check_shape(&model, &data, &self.data.data)?;
         if let Some(images) = images {
             let indices: Vec<u32> = (0..images.min(data.len() as u32)).collect();
             data = data.subset(&indices);
         }
         let loaded = started.elapsed().as_secs_f64();
-        let embeddings = nn::embed(&model.parameters, &data);
+        let embeddings = model.embed(&data);
         let embedded = started.elapsed().as_secs_f64();
         let options = Options { resamples: 0, ..Options::default() };
         let evaluation = retrieval::evaluate(embeddings.view(), &data.labels, &options)?;
@@ -150,7 +149,7 @@ impl Bench {
     fn search(&self, path: &Path) -> anyhow::Result<Value> {
         let model = load_model(path)?;
         let [gallery, queries] = [self.data.load(Split::Train)?, self.data.load(Split::Test)?]
-            .map(|data| nn::embed(&model.parameters, &data));
+            .map(|data| model.embed(&data));
         let started = Instant::now();
         let found = search(queries.view(), gallery.view(), 10, None);
         let seconds = started.elapsed().as_secs_f64();

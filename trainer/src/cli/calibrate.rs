@@ -6,7 +6,6 @@ use clap::Args;
 use lookalike::{Acceptance, Rule};
 use lookalike_trainer::data::{Dataset, Split};
 use lookalike_trainer::files::{LoadedModel, NewModel, load_model, save_model};
-use lookalike_trainer::nn;
 use lookalike_trainer::retrieval::open_set::{Decisions, Enrolled, Nearest, threshold};
 use lookalike_trainer::rng::{Purpose, stream};
 use rand::seq::SliceRandom;
@@ -102,7 +101,7 @@ impl Calibrate {
     fn calibrate(&self) -> anyhow::Result<()> {
         let model = load_model(&self.model)?;
         let train = self.data.load(Split::Train)?;
-        check_shape(&model.parameters, &train, &self.data.data)?;
+        check_shape(&model, &train, &self.data.data)?;
         let test = self.data.load(Split::Test)?;
 
         let enrolled_classes = self.enrolled_classes(&train)?;
@@ -111,7 +110,7 @@ impl Calibrate {
             self.each_in_turn(&model, &train, &enrolled)?
         } else {
             let images = train.filter_classes(&self.impostor_classes, &[])?;
-            self.comparable(&enrolled).nearest(nn::embed(&model.parameters, &images).view())
+            self.comparable(&enrolled).nearest(model.embed(&images).view())
         };
         let threshold = threshold(&impostors, f64::from(self.false_accept_rate))
             .ok_or_else(|| anyhow::anyhow!("there is no impostor to calibrate with"))?;
@@ -160,7 +159,7 @@ impl Calibrate {
             shots.extend(&images[..self.shots as usize]);
         }
         let shots = train.subset(&shots);
-        let embeddings = nn::embed(&model.parameters, &shots);
+        let embeddings = model.embed(&shots);
         Ok(Enrolled { embeddings, labels: shots.labels })
     }
 
@@ -188,7 +187,7 @@ impl Calibrate {
                 labels: others.iter().map(|&i| enrolled.labels[i]).collect(),
             };
             let images = train.filter_classes(&[class], &[])?;
-            let queries = nn::embed(&model.parameters, &images);
+            let queries = model.embed(&images);
             all.extend(self.comparable(&others).nearest(queries.view()));
         }
         Ok(all)
@@ -209,7 +208,7 @@ impl Calibrate {
                 return Ok(None);
             }
             let images = test.filter_classes(classes, &[])?;
-            let nearest = comparable.nearest(nn::embed(&model.parameters, &images).view());
+            let nearest = comparable.nearest(model.embed(&images).view());
             Ok(Some(Decisions::new(&nearest, &images.labels, threshold)))
         };
         let mut stranger_classes = test.labels.clone();

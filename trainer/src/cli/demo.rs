@@ -7,12 +7,15 @@ use std::time::Instant;
 use anyhow::Context;
 use clap::Args;
 use image::GrayImage;
-use lookalike::{Network, Shape};
+use lookalike::{Network, Packing, Shape};
 use lookalike_trainer::data::{Dataset, Sampler, Source, Split};
 use lookalike_trainer::figures::{SheetRow, precision_recall_svg, retrieval_sheet_png};
-use lookalike_trainer::files::{LoadedModel, load_model, save_gallery, write_atomically};
+use lookalike_trainer::files::{
+    LoadedModel, load_model, save_gallery, save_model, write_atomically,
+};
 use lookalike_trainer::loss::Triplet;
 use lookalike_trainer::optim::{OptimizerKind, Schedule};
+use lookalike_trainer::quantize;
 use lookalike_trainer::retrieval::{Evaluation, Options, search, table};
 use lookalike_trainer::train::{Objective, Settings, Training};
 use ndarray::{Array2, Axis};
@@ -25,8 +28,8 @@ use super::train::{run_epochs, save_trained};
 
 /// Compare a classification embedding with a triplet embedding on MNIST.
 ///
-/// Trains both, prints how well they retrieve and writes models, a gallery,
-/// metrics and figures. Takes about a minute on two cores.
+/// Trains both, prints how well they retrieve in f32 and as int8, and writes
+/// models, galleries, metrics and figures. Takes about a minute on two cores.
 #[derive(Args)]
 #[command(after_help = "Example:\n  trainer demo --out demo")]
 pub struct Demo {
@@ -64,6 +67,8 @@ struct Result {
     model: LoadedModel,
     evaluation: Evaluation,
     embeddings: Array2<f32>,
+    int8: LoadedModel,
+    int8_evaluation: Evaluation,
 }
 
 /// `metrics.json`.
@@ -74,6 +79,8 @@ struct Metrics<'a> {
     seed: u64,
     seconds: f64,
     models: BTreeMap<&'static str, &'a Evaluation>,
+    /// The same models, quantised.
+    int8: BTreeMap<&'static str, &'a Evaluation>,
 }
 
 impl Demo {
@@ -107,24 +114,28 @@ impl Demo {
             let model = self.train(contender, &train)?;
             eprintln!("{}: evaluating {} test images", contender.name, test.len());
             let (evaluation, embeddings) = evaluate(&model, &test, Options::default())?;
-            results.push(Result { model, evaluation, embeddings });
+            let int8 = self.quantize(contender, &model, &train)?;
+            let (int8_evaluation, _) = evaluate(&int8, &test, Options::default())?;
+            results.push(Result { model, evaluation, embeddings, int8, int8_evaluation });
         }
 
         let named: Vec<(&'static str, &Evaluation)> =
             contenders.iter().zip(&results).map(|(c, r)| (c.name, &r.evaluation)).collect();
         self.write_figures(&named, &results, &test)?;
-        let triplet = &results[1].model;
-        save_gallery(
-            &self.out.join("triplet.gallery"),
-            triplet,
-            &train.first_per_class(GALLERY_PER_CLASS),
-        )?;
+        let items = train.first_per_class(GALLERY_PER_CLASS);
+        let Result { model, int8, .. } = &results[1];
+        for (name, model) in [("triplet.gallery", model), ("triplet.int8.gallery", int8)] {
+            save_gallery(&self.out.join(name), model, &items, model.code())?;
+        }
+        let int8: Vec<(&'static str, &Evaluation)> =
+            contenders.iter().zip(&results).map(|(c, r)| (c.name, &r.int8_evaluation)).collect();
         let metrics = Metrics {
             data: "mnist",
             epochs: self.epochs,
             seed: self.seed,
             seconds: started.elapsed().as_secs_f64(),
             models: named.iter().copied().collect(),
+            int8: int8.iter().copied().collect(),
         };
         let json = serde_json::to_vec_pretty(&metrics)?;
         write_atomically(self.out.join("metrics.json"), |w| w.write_all(&json))?;
@@ -133,9 +144,10 @@ impl Demo {
             print_json(&metrics)?;
         } else {
             print(&table(&named))?;
+            print(&int8_text(&named, &int8))?;
         }
         let out = self.out.display();
-        eprintln!("\nwrote models, gallery, metrics.json and figures to {out}; now try");
+        eprintln!("\nwrote models, galleries, metrics.json and figures to {out}; now try");
         eprintln!(
             "  trainer search {out}/triplet.model --gallery {out}/triplet.gallery {out}/queries/7.png"
         );
@@ -159,6 +171,22 @@ impl Demo {
         let path = self.out.join(format!("{}.model", contender.name));
         save_trained(&path, &training, data)?;
         Ok(load_model(&path)?)
+    }
+
+    /// With the least that has to be tried: `trainer quantize` compares more.
+    fn quantize(
+        &self,
+        contender: &Contender,
+        model: &LoadedModel,
+        train: &Dataset,
+    ) -> anyhow::Result<LoadedModel> {
+        eprintln!("{}: quantising", contender.name);
+        let options =
+            quantize::Options { thorough: false, seed: self.seed, ..quantize::Options::default() };
+        let (int8, _) = quantize::quantize(model, train, Packing::Fast, &options)?;
+        let path = self.out.join(format!("{}.int8.model", contender.name));
+        save_model(&path, &int8.as_new())?;
+        Ok(int8)
     }
 
     fn write_figures(
@@ -187,6 +215,27 @@ impl Demo {
         }
         Ok(())
     }
+}
+
+/// The int8 models' figures, and their changes against f32.
+fn int8_text(
+    float: &[(&'static str, &Evaluation)],
+    int8: &[(&'static str, &Evaluation)],
+) -> String {
+    let mut text =
+        format!("\n{:<15} {:>7}         {:>7}         {:>7}\n", "int8", "mAP", "MAP@R", "prec@1");
+    for ((name, float), (_, int8)) in float.iter().zip(int8) {
+        let figures =
+            |e: &Evaluation| [e.mean.average_precision, e.mean.map_at_r, e.mean.precision_at[0]];
+        text += &format!("{name:<15}");
+        for (float, int8) in figures(float).into_iter().zip(figures(int8)) {
+            text += &format!(" {int8:>7.4} {:+.4}", int8 - float);
+        }
+        text.push('\n');
+    }
+    text +=
+        "Beside each figure is the change against f32; `trainer codes` compares smaller codes.\n";
+    text
 }
 
 /// The first image of each class.

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use lookalike_trainer::data::Split;
 use lookalike_trainer::files::{load_model, write_npy};
-use lookalike_trainer::nn;
 use ndarray::Array1;
 
 use super::UsageError;
@@ -42,8 +41,8 @@ impl Embed {
         self.threads.run(|| {
             let model = load_model(&self.model)?;
             let data = self.data.load(self.split)?;
-            check_shape(&model.parameters, &data, &self.data.data)?;
-            let embeddings = nn::embed(&model.parameters, &data);
+            check_shape(&model, &data, &self.data.data)?;
+            let embeddings = model.embed(&data);
             let labels: Array1<i64> = data.labels.iter().map(|&l| i64::from(l)).collect();
             write_npy(&self.out, &embeddings)?;
             let labels_out = labels_path(&self.out);

@@ -73,7 +73,7 @@ impl Evaluate {
         self.threads.run(|| {
             let model = load_model(&self.model)?;
             let mut data = self.data.load(self.split)?;
-            check_shape(&model.parameters, &data, &self.data.data)?;
+            check_shape(&model, &data, &self.data.data)?;
             if !self.only_classes.is_empty() {
                 data = data.filter_classes(&self.only_classes, &[])?;
             }
@@ -118,10 +118,10 @@ pub fn evaluate(
     data: &Dataset,
     options: Options<'_>,
 ) -> anyhow::Result<(Evaluation, Array2<f32>)> {
-    let (embeddings, logits) = nn::classify(&model.parameters, data);
+    let (embeddings, logits) = model.classify(data);
     let options = Options { class_names: &data.class_names, ..options };
     let mut evaluation = retrieval::evaluate(embeddings.view(), &data.labels, &options)?;
-    if model.parameters.network.classes() > 0 {
+    if model.network.classes() > 0 {
         let right: Vec<bool> = nn::predicted(logits.view(), &data.labels).collect();
         evaluation.set_accuracy(&right);
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use lookalike_trainer::data::Split;
-use lookalike_trainer::files::{load_model, save_gallery};
+use lookalike_trainer::files::{CodeKind, load_model, save_gallery};
 
 use super::options::{DataOptions, ThreadOptions, check_shape};
 
@@ -27,6 +27,10 @@ pub struct Gallery {
     /// Only the first N images of each class; all if left out.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     per_class: Option<u32>,
+    /// The code of the embeddings; that of the model, f32 or u8, if left out.
+    /// An f32 model makes f32 and u8, an int8 model all but f32.
+    #[arg(long, value_enum, value_name = "C")]
+    code: Option<CodeKind>,
     #[command(flatten)]
     threads: ThreadOptions,
 }
@@ -37,12 +41,14 @@ impl Gallery {
         self.threads.run(|| {
             let model = load_model(&self.model)?;
             let mut data = self.data.load(self.split)?;
-            check_shape(&model.parameters, &data, &self.data.data)?;
+            check_shape(&model, &data, &self.data.data)?;
             if let Some(count) = self.per_class {
                 data = data.first_per_class(count as usize);
             }
-            save_gallery(&self.out, &model, &data)?;
-            eprintln!("wrote {} items to {}", data.len(), self.out.display());
+            let code = self.code.unwrap_or(model.code());
+            save_gallery(&self.out, &model, &data, code)?;
+            let (items, code) = (data.len(), code.name());
+            eprintln!("wrote {items} items as {code} to {}", self.out.display());
             Ok(())
         })
     }

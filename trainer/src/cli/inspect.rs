@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
-use lookalike::{Acceptance, Network, Rule, Shape};
+use lookalike::model::{int8_layer_bytes, layer_bytes};
+use lookalike::{Acceptance, Network, Packing, Rule, Shape};
 use lookalike_trainer::device::{Footprint, footprints};
-use lookalike_trainer::files::{LoadedGallery, LoadedModel, load_gallery, load_model};
+use lookalike_trainer::files::{LoadedGallery, LoadedModel, Quantized, load_gallery, load_model};
 use serde::Serialize;
 
 use super::output::{print, print_json};
@@ -37,6 +38,10 @@ struct ModelReport {
     kind: &'static str,
     version: u8,
     encoding: &'static str,
+    /// How an int8 model's parameters are packed.
+    packing: Option<&'static str>,
+    /// What an int8 model makes other codes with.
+    coder: Option<CoderReport>,
     fingerprint: String,
     input: String,
     classes: usize,
@@ -52,8 +57,18 @@ struct ModelReport {
     /// What a device needs in RAM to embed one image.
     workspace_bytes: usize,
     layers: Vec<Layer>,
-    /// What embedding and searching take on measured boards.
+    /// What embedding and searching take on measured boards; none for int8.
     boards: Vec<Footprint>,
+}
+
+/// What makes the smaller codes.
+#[derive(Serialize)]
+struct CoderReport {
+    /// Values of a projected embedding; 0 without a projection.
+    projected_dimensions: usize,
+    /// What binary codes are made by.
+    bits: &'static str,
+    flash_bytes: usize,
 }
 
 #[derive(Serialize)]
@@ -117,7 +132,23 @@ fn shape(shape: Shape) -> String {
     format!("{}x{}x{}", shape.height, shape.width, shape.channels)
 }
 
-fn layers(network: &Network) -> Vec<Layer> {
+fn packing_name(packing: Packing) -> &'static str {
+    match packing {
+        Packing::Compact => "compact",
+        Packing::Fast => "fast",
+    }
+}
+
+fn coder_report(quantized: &Quantized) -> Option<CoderReport> {
+    let coder = &quantized.coder;
+    (!coder.is_empty()).then(|| CoderReport {
+        projected_dimensions: coder.offsets.len(),
+        bits: if coder.thresholds.is_empty() { "projection" } else { "thresholds" },
+        flash_bytes: 2 * coder.thresholds.len() + coder.weights.len() + 4 * coder.offsets.len(),
+    })
+}
+
+fn layers(network: &Network, packing: Option<Packing>) -> Vec<Layer> {
     let tensors = network.tensors();
     let work = network.multiply_accumulates();
     let grid = network.grid();
@@ -135,7 +166,10 @@ fn layers(network: &Network) -> Vec<Layer> {
             output,
             parameters,
             multiply_accumulates: work[i],
-            flash_bytes: lookalike::model::layer_bytes(network)[i],
+            flash_bytes: match packing {
+                None => layer_bytes(network)[i],
+                Some(packing) => int8_layer_bytes(network, packing)[i],
+            },
         }
     };
     let count = if network.classes() > 0 { 4 } else { 3 };
@@ -143,44 +177,51 @@ fn layers(network: &Network) -> Vec<Layer> {
 }
 
 fn model_report(model: LoadedModel, flash_bytes: u64) -> ModelReport {
-    let network = &model.parameters.network;
+    let network = &model.network;
+    let packing = model.quantized().map(|quantized| quantized.packing);
     ModelReport {
         kind: "model",
         version: 1,
-        encoding: "f32",
+        encoding: if packing.is_some() { "int8" } else { "f32" },
+        packing: packing.map(packing_name),
+        coder: model.quantized().and_then(coder_report),
         fingerprint: format!("{:08x}", model.fingerprint),
         input: shape(network.input()),
         classes: network.classes(),
-        class_names: model.class_names,
+        class_names: model.class_names.clone(),
         acceptance: model.acceptance.map(AcceptanceReport::from),
         self_test_images: model.self_test_images.len() / network.input().len(),
         embedding_dimensions: network.embedding_len(),
         parameters: network.parameters(),
         multiply_accumulates: network.multiply_accumulates().iter().sum(),
         flash_bytes,
-        workspace_bytes: network.workspace_bytes(),
-        layers: layers(network),
-        boards: footprints(network, flash_bytes),
+        workspace_bytes: match packing {
+            None => network.workspace_bytes(),
+            Some(packing) => network.int8_workspace_bytes(packing),
+        },
+        layers: layers(network, packing),
+        boards: match packing {
+            None => footprints(network, flash_bytes),
+            Some(_) => Vec::new(),
+        },
     }
 }
 
 fn gallery_report(gallery: &LoadedGallery, flash_bytes: u64) -> GalleryReport {
-    let view = gallery.view();
     let mut labels: Vec<LabelCount> = Vec::new();
-    for id in 0..view.len() as u32 {
-        let label = view.label(id).unwrap_or_default();
-        match labels.iter_mut().find(|l| l.label == label) {
+    for label in gallery.labels() {
+        match labels.iter_mut().find(|l| l.label == *label) {
             Some(count) => count.items += 1,
-            None => labels.push(LabelCount { label: label.to_owned(), items: 1 }),
+            None => labels.push(LabelCount { label: label.clone(), items: 1 }),
         }
     }
     GalleryReport {
         kind: "gallery",
         version: 1,
-        code: "f32",
-        model_fingerprint: format!("{:08x}", view.fingerprint()),
-        items: view.len(),
-        embedding_dimensions: view.dimension(),
+        code: gallery.code().name(),
+        model_fingerprint: format!("{:08x}", gallery.fingerprint()),
+        items: gallery.labels().len(),
+        embedding_dimensions: gallery.dimension(),
         labels,
         flash_bytes,
     }
@@ -207,7 +248,10 @@ fn model_text(report: &ModelReport) -> String {
          on a device: {} bytes of flash (the file), {} bytes of RAM as workspace\n\n",
         report.version,
         grouped(report.parameters as u64),
-        report.encoding,
+        match report.packing {
+            Some(packing) => format!("{}, packed {packing}", report.encoding),
+            None => report.encoding.to_owned(),
+        },
         report.fingerprint,
         report.input,
         report.embedding_dimensions,
@@ -216,6 +260,14 @@ fn model_text(report: &ModelReport) -> String {
         grouped(report.flash_bytes),
         grouped(report.workspace_bytes as u64),
     );
+    if let Some(coder) = &report.coder {
+        text += &format!(
+            "coder of {} bytes: projection to {} values, binary codes by {}\n\n",
+            grouped(coder.flash_bytes as u64),
+            coder.projected_dimensions,
+            coder.bits,
+        );
+    }
     if let Some(a) = &report.acceptance {
         text += &format!(
             "accepts up to squared distance {} to the {}, calibrated for a false-accept rate of {}\n\n",
@@ -235,6 +287,9 @@ fn model_text(report: &ModelReport) -> String {
             grouped(layer.multiply_accumulates),
             grouped(layer.flash_bytes as u64),
         );
+    }
+    if report.boards.is_empty() {
+        return text;
     }
     text += &format!(
         "\n{:<12} {:<16} {:>12} {:>11} {:>11} {:>12}\n",

@@ -8,6 +8,7 @@ use lookalike_trainer::train::TrainError;
 
 mod bench;
 mod calibrate;
+mod codes;
 mod console;
 mod demo;
 mod embed;
@@ -16,6 +17,7 @@ mod gallery;
 mod inspect;
 mod options;
 mod output;
+mod quantize;
 mod search;
 mod train;
 mod weights;
@@ -37,6 +39,8 @@ enum Command {
     Train(train::Train),
     Evaluate(evaluate::Evaluate),
     Calibrate(calibrate::Calibrate),
+    Quantize(quantize::Quantize),
+    Codes(codes::Codes),
     Gallery(gallery::Gallery),
     Search(search::Search),
     Embed(embed::Embed),
@@ -60,6 +64,8 @@ pub fn run() -> ExitCode {
         Command::Train(command) => command.run(),
         Command::Evaluate(command) => command.run(),
         Command::Calibrate(command) => command.run(),
+        Command::Quantize(command) => command.run(),
+        Command::Codes(command) => command.run(),
         Command::Gallery(command) => command.run(),
         Command::Search(command) => command.run(),
         Command::Embed(command) => command.run(),

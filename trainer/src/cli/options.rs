@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use anyhow::Context;
 use clap::Args;
 use lookalike_trainer::data::{Dataset, Source, Split};
-use lookalike_trainer::nn::Parameters;
+use lookalike_trainer::files::LoadedModel;
 
 use super::UsageError;
 
@@ -51,8 +51,8 @@ impl ThreadOptions {
 }
 
 /// Fails unless images of `data` can go through the network.
-pub fn check_shape(parameters: &Parameters, data: &Dataset, source: &Source) -> anyhow::Result<()> {
-    let (have, want) = (data.shape, parameters.network.input());
+pub fn check_shape(model: &LoadedModel, data: &Dataset, source: &Source) -> anyhow::Result<()> {
+    let (have, want) = (data.shape, model.network.input());
     if have == want {
         return Ok(());
     }

@@ -3,10 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use lookalike::{Embedding, F32, Match, TopK, squared_distance};
+use lookalike::Match;
 use lookalike_trainer::data::{Dataset, image_file};
 use lookalike_trainer::files::{load_gallery_of, load_model};
-use lookalike_trainer::nn;
 use serde::Serialize;
 
 use super::output::{print, print_json};
@@ -64,31 +63,22 @@ impl Search {
     pub fn run(self) -> anyhow::Result<()> {
         let model = load_model(&self.model)?;
         let gallery = load_gallery_of(&self.gallery, &model)?;
-        let gallery = gallery.view();
-        let shape = model.parameters.network.input();
+        let shape = model.network.input();
         let mut queries =
             Dataset { shape, pixels: Vec::new(), labels: Vec::new(), class_names: Vec::new() };
         for path in &self.images {
             queries.pixels.extend(image_file::load(path, shape, self.invert)?);
             queries.labels.push(0);
         }
-        let embeddings = nn::embed(&model.parameters, &queries);
-
-        let mut slots = vec![Match { id: 0, distance: 0.0 }; usize::from(self.k)];
+        let found = gallery.search(&model, &queries, usize::from(self.k))?;
         let mut results = Vec::new();
-        for (image, row) in self.images.iter().zip(embeddings.rows()) {
-            let query = Embedding::<F32>::from_slice(row.to_slice().expect("standard layout"))?;
-            let mut nearest = TopK::new(&mut slots);
-            for (id, item) in (0..).zip(gallery.embeddings()) {
-                let distance = squared_distance(query.as_slice(), item);
-                nearest.insert(Match { id, distance });
-            }
+        for (image, matches) in self.images.iter().zip(found) {
             let item = |m: &Match| Item {
                 id: m.id,
-                label: gallery.label(m.id).unwrap_or_default(),
+                label: gallery.labels().get(m.id as usize).map_or("", String::as_str),
                 distance: m.distance,
             };
-            results.push(Found { image, matches: nearest.as_slice().iter().map(item).collect() });
+            results.push(Found { image, matches: matches.iter().map(item).collect() });
         }
         if self.json {
             return print_json(&Results { results });

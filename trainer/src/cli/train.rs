@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use lookalike::Network;
 use lookalike_trainer::data::{Dataset, Sampler, Split};
-use lookalike_trainer::files::{NewModel, save_model, self_test_images};
+use lookalike_trainer::files::{NewModel, NewParameters, save_model, self_test_images};
 use lookalike_trainer::loss::{Mining, Reduction, SmoothAp, Triplet};
 use lookalike_trainer::optim::{OptimizerKind, Schedule};
 use lookalike_trainer::train::{Checkpoint, EpochStats, Objective, Settings, Training};
@@ -310,7 +310,7 @@ pub fn run_epochs<'d>(
 /// Writes the model of a run and returns its fingerprint.
 pub fn save_trained(path: &Path, training: &Training<'_>, data: &Dataset) -> anyhow::Result<u32> {
     let new = NewModel {
-        parameters: &training.parameters(),
+        parameters: NewParameters::F32(&training.parameters()),
         class_names: &data.class_names,
         acceptance: None,
         self_test_images: self_test_images(data),

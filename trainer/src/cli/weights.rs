@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use clap::Args;
 use lookalike_trainer::files::safetensors::{self, ImportOptions};
-use lookalike_trainer::files::{NewModel, load_model, save_model, self_test_noise};
+use lookalike_trainer::files::{NewModel, NewParameters, load_model, save_model, self_test_noise};
 use lookalike_trainer::nn::Parameters;
 
 /// Make a model file of weights that PyTorch trained.
@@ -63,7 +63,7 @@ impl Import {
         let classes = 0..network.classes();
         let names: Vec<String> = classes.map(|class| class.to_string()).collect();
         let new = NewModel {
-            parameters: &parameters,
+            parameters: NewParameters::F32(&parameters),
             class_names: &names,
             acceptance: None,
             self_test_images: &self_test_noise(network.input()),
@@ -78,7 +78,13 @@ impl Export {
     /// Runs the command.
     pub fn run(self) -> anyhow::Result<()> {
         let model = load_model(&self.model)?;
-        let Parameters { network, values } = &model.parameters;
+        let Some(Parameters { network, values }) = model.float() else {
+            anyhow::bail!(
+                "{} is an int8 model, whose weights PyTorch would not take: export the f32 model \
+                 that it was made of",
+                self.model.display()
+            );
+        };
         safetensors::export(&self.out, network, values)?;
         eprintln!("wrote {}", self.out.display());
         Ok(())

@@ -9,6 +9,7 @@
 
 mod aligned;
 mod atomic;
+mod embed;
 mod gallery;
 mod model;
 mod npy;
@@ -16,8 +17,12 @@ pub mod safetensors;
 
 pub use aligned::{AlignedBytes, ReadError};
 pub use atomic::{WriteError, write_atomically};
-pub use gallery::{GalleryIoError, LoadedGallery, load_gallery, load_gallery_of, save_gallery};
+pub use embed::{CodeKind, CodeKindError, CodedEmbeddings, Words, binarize, project};
+pub use gallery::{
+    GalleryIoError, LoadedGallery, SearchError, load_gallery, load_gallery_of, save_gallery,
+};
 pub use model::{
-    LoadedModel, ModelIoError, NewModel, load_model, save_model, self_test_images, self_test_noise,
+    LoadedModel, LoadedParameters, ModelIoError, NewModel, NewParameters, Quantized, load_model,
+    save_model, self_test_images, self_test_noise,
 };
 pub use npy::write_npy;

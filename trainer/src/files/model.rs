@@ -1,21 +1,28 @@
-//! Model files: the core's format, on disk.
+//! Model files: the core's formats, on disk.
 
 use std::path::{Path, PathBuf};
 
-use lookalike::model::{self, ModelContents, SelfTest};
-use lookalike::{Acceptance, F32, Model, ModelError, Shape};
+use lookalike::model::{self, Encoding, Int8Parameters, ModelContents, SelfTest};
+use lookalike::{Acceptance, F32, Int8, Model, ModelError, Network, Packing, Shape};
 use rand::Rng;
 
 use super::{AlignedBytes, ReadError, WriteError, write_atomically};
 use crate::data::Dataset;
 use crate::nn::Parameters;
+use crate::quantize::Layer;
+use crate::quantize::coder::CoderParameters;
 use crate::rng::{Purpose, stream};
 
-/// A model that was read from a file.
+/// A model that was read from a file, of either encoding. What it makes of
+/// images is the same to ask for: see [`LoadedModel::embed`].
 #[derive(Clone, Debug)]
 pub struct LoadedModel {
-    /// Its network and parameters.
-    pub parameters: Parameters,
+    /// The network.
+    pub network: Network,
+    /// Its parameters.
+    pub parameters: LoadedParameters,
+    /// The file, which the core runs.
+    pub(super) file: AlignedBytes,
     /// The names of its classes; none without a classifier.
     pub class_names: Vec<String>,
     /// When a thing counts as recognised, if that was calibrated.
@@ -26,11 +33,57 @@ pub struct LoadedModel {
     pub fingerprint: u32,
 }
 
+/// The parameters of a model in either encoding.
+#[derive(Clone, Debug)]
+pub enum LoadedParameters {
+    /// 32-bit floating point.
+    F32(Parameters),
+    /// 8-bit integers, in their plain order.
+    Int8(Quantized),
+}
+
+/// The parameters of an integer model, in their plain order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Quantized {
+    /// The network.
+    pub network: Network,
+    /// How a file holds them.
+    pub packing: Packing,
+    /// The three convolutions.
+    pub layers: [Layer; 3],
+    /// The classifier for features of the integer network: weights, then biases.
+    pub classifier: Vec<f32>,
+    /// What makes the smaller codes; empty parameters for what there is not.
+    pub coder: CoderParameters,
+}
+
+impl Quantized {
+    fn contents(&self) -> Int8Parameters<'_> {
+        let [a, b, c] = &self.layers;
+        let coder = !self.coder.is_empty();
+        Int8Parameters {
+            packing: self.packing,
+            convs: [a.view(), b.view(), c.view()],
+            classifier: &self.classifier,
+            coder: coder.then(|| self.coder.coder(self.network.embedding_len())),
+        }
+    }
+}
+
+/// Parameters to be written, in either encoding.
+#[derive(Clone, Copy, Debug)]
+pub enum NewParameters<'a> {
+    /// 32-bit floating point.
+    F32(&'a Parameters),
+    /// 8-bit integers.
+    Int8(&'a Quantized),
+}
+
 /// What a model file is made of.
 #[derive(Clone, Copy, Debug)]
 pub struct NewModel<'a> {
     /// Network and parameters.
-    pub parameters: &'a Parameters,
+    pub parameters: NewParameters<'a>,
     /// Names of the classes, kept where the network has a classifier for them.
     pub class_names: &'a [String],
     /// When a thing counts as recognised, if that was calibrated.
@@ -41,13 +94,40 @@ pub struct NewModel<'a> {
 }
 
 impl LoadedModel {
+    /// A model that is in no file, or not yet.
+    ///
+    /// # Errors
+    /// As [`save_model`], but for the file.
+    pub fn new(new: &NewModel<'_>) -> Result<LoadedModel, ModelError> {
+        open(file(new)?.0)
+    }
+
     /// The model, to be written again.
     pub fn as_new(&self) -> NewModel<'_> {
         NewModel {
-            parameters: &self.parameters,
+            parameters: match &self.parameters {
+                LoadedParameters::F32(parameters) => NewParameters::F32(parameters),
+                LoadedParameters::Int8(quantized) => NewParameters::Int8(quantized),
+            },
             class_names: &self.class_names,
             acceptance: self.acceptance,
             self_test_images: &self.self_test_images,
+        }
+    }
+
+    /// The f32 parameters; `None` of an integer model.
+    pub fn float(&self) -> Option<&Parameters> {
+        match &self.parameters {
+            LoadedParameters::F32(parameters) => Some(parameters),
+            LoadedParameters::Int8(_) => None,
+        }
+    }
+
+    /// The integer parameters; `None` of an f32 model.
+    pub fn quantized(&self) -> Option<&Quantized> {
+        match &self.parameters {
+            LoadedParameters::F32(_) => None,
+            LoadedParameters::Int8(quantized) => Some(quantized),
         }
     }
 }
@@ -72,61 +152,125 @@ pub enum ModelIoError {
     },
 }
 
-/// Reads and checks a model file.
+/// Reads and checks a model file of either encoding.
 ///
 /// # Errors
 /// When it cannot be read or is not a whole model of a known version.
 pub fn load_model(path: &Path) -> Result<LoadedModel, ModelIoError> {
     let bytes = AlignedBytes::read(path)?;
-    let content = |error| ModelIoError::Content { path: path.to_owned(), error };
-    let model = Model::<F32>::from_bytes(&bytes).map_err(content)?;
-    let mut parameters = Parameters::zeros(model.network());
-    model.copy_parameters(&mut parameters.values).map_err(content)?;
-    Ok(LoadedModel {
+    open(bytes).map_err(|error| ModelIoError::Content { path: path.to_owned(), error })
+}
+
+fn open(bytes: AlignedBytes) -> Result<LoadedModel, ModelError> {
+    let mut loaded = match Model::<F32>::from_bytes(&bytes) {
+        Ok(model) => {
+            let mut parameters = Parameters::zeros(model.network());
+            model.copy_parameters(&mut parameters.values)?;
+            loaded(&model, LoadedParameters::F32(parameters))
+        }
+        Err(ModelError::Encoding { .. }) => {
+            let model = Model::<Int8>::from_bytes(&bytes)?;
+            let quantized = unpack(&model)?;
+            loaded(&model, LoadedParameters::Int8(quantized))
+        }
+        Err(error) => return Err(error),
+    };
+    loaded.file = bytes;
+    Ok(loaded)
+}
+
+fn loaded<E: Encoding>(model: &Model<'_, E>, parameters: LoadedParameters) -> LoadedModel {
+    LoadedModel {
+        network: *model.network(),
         parameters,
+        file: AlignedBytes::default(),
         class_names: model.class_names().map(String::from).collect(),
         acceptance: model.acceptance(),
         self_test_images: model.self_test_contents().images.to_vec(),
         fingerprint: model.fingerprint(),
-    })
+    }
+}
+
+fn unpack(model: &Model<'_, Int8>) -> Result<Quantized, ModelError> {
+    let network = *model.network();
+    let [a, b, c] = network.widths();
+    let channels = [[network.input().channels, a], [a, b], [b, c]];
+    let mut layers = channels.map(|[inputs, outputs]| Layer {
+        inputs,
+        weights: vec![0; 9 * inputs * outputs],
+        biases: vec![0; outputs],
+        multipliers: vec![0; outputs],
+    });
+    for (index, Layer { weights, biases, multipliers, .. }) in layers.iter_mut().enumerate() {
+        model.copy_convolution(index, weights, biases, multipliers)?;
+    }
+    let coder = model.coder().map_or_else(CoderParameters::default, |coder| CoderParameters {
+        thresholds: coder.thresholds().to_vec(),
+        weights: coder.weights().to_vec(),
+        offsets: coder.offsets().to_vec(),
+    });
+    let classifier = model.classifier().concat();
+    Ok(Quantized { network, packing: model.packing(), layers, classifier, coder })
 }
 
 /// Writes a model file atomically and returns its fingerprint.
 ///
 /// # Errors
-/// When the parameters are not all finite, the self-test's images do not fit
-/// the network, or the file cannot be written; what was there before stays.
+/// When the parameters are not all finite or out of their ranges, the
+/// self-test's images do not fit the network, or the file cannot be written;
+/// what was there before stays.
 pub fn save_model(path: &Path, new: &NewModel<'_>) -> Result<u32, ModelIoError> {
-    let content = |error| ModelIoError::Content { path: path.to_owned(), error };
-    let network = new.parameters.network;
-    let names = match network.classes() {
-        0 => String::new(),
-        _ => new.class_names.join("\n"),
-    };
-    let bare = ModelContents {
-        class_names: &names,
-        acceptance: new.acceptance,
-        ..ModelContents::new(network, &new.parameters.values)
-    };
-    let bytes = encode(&bare).map_err(content)?;
-    let model = Model::<F32>::from_bytes(&bytes).map_err(content)?;
-    let fingerprint = model.fingerprint();
-
-    let mut workspace = vec![0.0; model.workspace_len()];
-    let mut embeddings = Vec::new();
-    for image in new.self_test_images.chunks_exact(network.input().len()) {
-        match model.embed(image, &mut workspace) {
-            Ok(embedding) => embeddings.extend_from_slice(embedding.as_slice()),
-            Err(_) => return Err(content(ModelError::NotFinite)),
-        }
-    }
-    let self_test = SelfTest { images: new.self_test_images, embeddings: &embeddings };
-    let bytes = encode(&ModelContents { self_test, ..bare }).map_err(content)?;
+    let (bytes, fingerprint) =
+        file(new).map_err(|error| ModelIoError::Content { path: path.to_owned(), error })?;
     write_atomically(path, |writer| writer.write_all(&bytes))?;
     Ok(fingerprint)
 }
 
-fn encode(contents: &ModelContents<'_>) -> Result<AlignedBytes, ModelError> {
+/// The bytes of a model file, and its fingerprint.
+fn file(new: &NewModel<'_>) -> Result<(AlignedBytes, u32), ModelError> {
+    let (acceptance, images) = (new.acceptance, new.self_test_images);
+    let names = |network: &Network| match network.classes() {
+        0 => String::new(),
+        _ => new.class_names.join("\n"),
+    };
+    match new.parameters {
+        NewParameters::F32(Parameters { network, values }) => {
+            let class_names = &names(network);
+            let new = ModelContents::new(*network, values);
+            let bare = ModelContents { class_names, acceptance, ..new };
+            let (embeddings, fingerprint) = self_test(&bare, images)?;
+            let self_test = SelfTest { images, embeddings: &embeddings };
+            Ok((encode(&ModelContents { self_test, ..bare })?, fingerprint))
+        }
+        NewParameters::Int8(quantized) => {
+            let class_names = &names(&quantized.network);
+            let new = ModelContents::int8(quantized.network, quantized.contents());
+            let bare = ModelContents { class_names, acceptance, ..new };
+            let (embeddings, fingerprint) = self_test(&bare, images)?;
+            let self_test = SelfTest { images, embeddings: &embeddings };
+            Ok((encode(&ModelContents { self_test, ..bare })?, fingerprint))
+        }
+    }
+}
+
+/// The embeddings of images by the code that a device runs, and the model's
+/// fingerprint.
+fn self_test<E: Encoding>(
+    contents: &ModelContents<'_, E>,
+    images: &[u8],
+) -> Result<(Vec<E::Word>, u32), ModelError> {
+    let bytes = encode(contents)?;
+    let model = Model::<E>::from_bytes(&bytes)?;
+    let mut workspace = vec![E::Word::default(); model.workspace_len()];
+    let mut embeddings = Vec::new();
+    for image in images.chunks_exact(contents.network.input().len()) {
+        let embedding = model.embed(image, &mut workspace).map_err(|_| ModelError::NotFinite)?;
+        embeddings.extend_from_slice(embedding.as_slice());
+    }
+    Ok((embeddings, model.fingerprint()))
+}
+
+fn encode<E: Encoding>(contents: &ModelContents<'_, E>) -> Result<AlignedBytes, ModelError> {
     let mut bytes = AlignedBytes::zeroed(model::file_len(contents)?);
     model::write(contents, &mut bytes)?;
     Ok(bytes)

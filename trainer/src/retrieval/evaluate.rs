@@ -225,7 +225,7 @@ struct Block {
 }
 
 /// The images of each class, ascending.
-fn members_by_class(labels: &[u16]) -> Vec<Vec<u32>> {
+pub(super) fn members_by_class(labels: &[u16]) -> Vec<Vec<u32>> {
     let classes = labels.iter().max().map_or(0, |&label| usize::from(label) + 1);
     let mut members = vec![Vec::new(); classes];
     for (id, &label) in (0..).zip(labels) {

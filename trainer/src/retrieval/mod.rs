@@ -8,6 +8,7 @@
 //! against.
 
 pub mod bootstrap;
+pub mod codes;
 pub mod curve;
 pub mod distances;
 mod evaluate;

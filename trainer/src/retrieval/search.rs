@@ -44,7 +44,7 @@ pub fn search(
 }
 
 /// The `k` nearest by `distances`, the item `left_out` aside.
-fn top_k(distances: &[f32], k: usize, left_out: Option<u32>) -> Vec<Match> {
+pub(super) fn top_k(distances: &[f32], k: usize, left_out: Option<u32>) -> Vec<Match> {
     let k = k.min(distances.len());
     let mut slots = vec![Match { id: 0, distance: 0.0 }; k];
     let mut nearest = TopK::new(&mut slots);

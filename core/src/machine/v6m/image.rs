@@ -4,8 +4,8 @@ use core::arch::naked_asm;
 
 use super::text::{enter, leave, requantize};
 
-/// Words of a tile: the rows 0, 1, 3, 2 of V as `i32`, and the byte of
-/// the output where the tile's pixel starts.
+/// Words of a tile: the rows 0, 1, 3, 2 of V as `i32`, and the byte of the output
+/// where the tile's pixel starts.
 const TILE: usize = 17;
 
 /// Takes a word of two elements of U apart, to the stack.
@@ -62,9 +62,10 @@ struct Tiles {
     /// The tiles that are transformed.
     tiles: *const u32,
     tiles_end: *mut u32,
-    /// Where the outputs of those lie that are plain: all pixels the same.
-    plain: *mut u32,
-    plain_end: *const u32,
+    /// Where the outputs of those start that are flat: one value, that of the
+    /// first pixel.
+    flat: *mut u32,
+    flat_end: *const u32,
     /// The sum of a window of 2x2 pixels of these: the only element of V, that
     /// of row 1 and column 1, that is not 0.
     value: i32,
@@ -74,8 +75,8 @@ struct Tiles {
 /// a record of `packed` for each channel.
 ///
 /// Taken apart, U serves all tiles. Stack from sp: 0 U in the order of V, 64
-/// multiplier, 68 `out`, 72 `out_end`, 76 `tiles`, 80 `packed`, 84 `plain`, 88
-/// `plain_end`, 92 `value`.
+/// multiplier, 68 `out`, 72 `out_end`, 76 `tiles`, 80 `packed`, 84 `flat`, 88
+/// `flat_end`, 92 `value`.
 #[unsafe(naked)]
 unsafe extern "C" fn outputs_of(packed: *const u32, tiles: *const Tiles) {
     naked_asm!(
@@ -153,7 +154,7 @@ unsafe extern "C" fn outputs_of(packed: *const u32, tiles: *const Tiles) {
         "4:",
         "cmp r0, lr",
         "bne 2b",
-        // Plain tiles have one output: the product of one element.
+        // Flat tiles have one output: the product of one element.
         "5:",
         "ldr r6, [sp, #84]",
         "ldr r0, [sp, #88]",
@@ -195,8 +196,8 @@ const RECORD: usize = 10;
 /// takes U apart less often.
 pub(crate) const SCRATCH: usize = 7 * TILE;
 
-/// Transforms four pixels of a row, $row bytes from sp its pointer, r8 bytes
-/// from that on, and stores them at r7: (d0 - d2, d1 + d2, d1 - d2, d3 - d1).
+/// Transforms four pixels of a row, whose pointer is `$row` bytes from sp, r8
+/// bytes from that on, and stores them at r7: (d0 - d2, d1 + d2, d1 - d2, d3 - d1).
 macro_rules! pixels {
     ($row:literal) => {
         concat!(
@@ -254,9 +255,9 @@ macro_rules! column {
     };
 }
 
-/// Goes on if four pixels of a row, $row bytes from sp its pointer, r8 bytes
-/// from that on, are r1.
-macro_rules! plain {
+/// Goes on if four pixels of a row, whose pointer is `$row` bytes from sp, r8
+/// bytes from that on, are r1; to label 3 otherwise.
+macro_rules! flat {
     ($row:literal) => {
         concat!(
             "ldr r0, [sp, #",
@@ -293,7 +294,7 @@ struct Pixels {
 }
 
 /// Appends a tile to `tiles.tiles_end` for each of the pixels, or the place of
-/// its output before `tiles.plain` if all it covers are what the image starts
+/// its output before `tiles.flat` if all it covers are what the image starts
 /// with there.
 #[unsafe(naked)]
 unsafe extern "C" fn transform_of(pixels: *const Pixels, tiles: *mut Tiles) {
@@ -320,10 +321,10 @@ unsafe extern "C" fn transform_of(pixels: *const Pixels, tiles: *mut Tiles) {
         "mov r10, r1",
         "2:",
         "mov r1, r12",
-        plain!("0"),
-        plain!("4"),
-        plain!("8"),
-        plain!("12"),
+        flat!("0"),
+        flat!("4"),
+        flat!("8"),
+        flat!("12"),
         "mov r0, r10",
         "subs r0, #4",
         "str r6, [r0]",
@@ -371,10 +372,10 @@ pub(crate) fn convolve_pool(
     scratch: &mut [u32],
 ) {
     let room = scratch.len() / TILE;
-    let pixel = 4 * quads;
     if quads == 0 || room == 0 || packed.len() / (4 * RECORD) < quads {
         return;
     }
+    let pixel = 4 * quads;
     let len = rows.iter().map(|row| row.len()).min().unwrap_or_default();
     let end = (out.len() / quads).min((len / 2).saturating_sub(1));
     let mut start = 0;
@@ -388,7 +389,7 @@ pub(crate) fn convolve_pool(
         let rows = rows.map(|row| row.as_ptr().wrapping_add(2 * start));
         let pixels = Pixels { rows, count, first: start * pixel, pixel };
         // SAFETY: tiles grow from the start of `scratch` and what stands for a
-        // plain one, a single word, from its end: there is room for `count` of
+        // flat one, a single word, from its end: there is room for `count` of
         // the larger. Four bytes are read from `2 * x` of each row for pixels x
         // below `end`; `len` is more. A record is read for each of `pixel`
         // channels, which exist. A tile tells the byte at which one of the
@@ -399,8 +400,8 @@ pub(crate) fn convolve_pool(
                 out_end: out.add(pixel),
                 tiles: place.start,
                 tiles_end: place.start,
-                plain: place.end,
-                plain_end: place.end,
+                flat: place.end,
+                flat_end: place.end,
                 value: 0,
             };
             transform_of(&pixels, &mut tiles);

@@ -98,9 +98,9 @@ macro_rules! column {
 /// words of input channels, `v` to 25 x 2 x quads words, `out` to nine times a
 /// word for each block. `ninth` is the inverse of 9 modulo 2^32.
 ///
-/// Stack from sp: 32 bytes of a row of outputs, 36 from the
-/// end of a column of outputs to the next column, 40 output channels of the block
-/// left, 44 zeros, 60 sums as text tells.
+/// Stack from sp: 0 to 28 and from 60 as [`arguments`] has it, 32 bytes of a row
+/// of outputs, 36 those from the end of a column of outputs to the next, 40
+/// output channels of the block left, 44 zeros for the sums before the first.
 #[unsafe(naked)]
 unsafe extern "C" fn outputs_of(
     weights: *const u32,
@@ -112,6 +112,7 @@ unsafe extern "C" fn outputs_of(
 ) {
     naked_asm!(
         enter!("300"),
+        // An immediate reaches no more than 508.
         "sub sp, #264",
         arguments!("600", "114", "3", "60", "560"),
         "ldr r3, [sp, #16]",

@@ -13,7 +13,7 @@ macro_rules! values {
 
 /// The outputs of one tile: `weights` points to `blocks` blocks for `quads`
 /// words of input channels, `v` to 16 x 4 x quads values, `out` to a word for
-/// each block.
+/// each block. Stack from sp as [`arguments`] has it.
 #[unsafe(naked)]
 unsafe extern "C" fn outputs_of(
     weights: *const u32,

@@ -150,7 +150,7 @@ macro_rules! column {
 /// Transforms a tile of `quads` words of channels: `rows` points to four
 /// pointers to four pixels, `v` to 16 x 4 x quads values.
 ///
-/// Stack from sp: 0 the rows, 16 unused, 20 h \[row\]\[pair\]\[column\].
+/// Stack from sp: 0 the rows, 20 h \[row\]\[pair\]\[column\].
 #[unsafe(naked)]
 unsafe extern "C" fn transform_of(rows: *const *const u32, v: *mut i32, quads: usize) {
     naked_asm!(

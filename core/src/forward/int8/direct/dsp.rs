@@ -15,10 +15,12 @@ pub(super) const fn window_len(stage: Stage, inputs: usize) -> usize {
 }
 
 /// What a channel's packed weights have too much is taken off here.
+#[inline(always)]
 fn start_of(pairs: u32) -> u32 {
     0u32.wrapping_sub(((pairs & 0xFFFF) + (pairs >> 16)) << 7)
 }
 
+#[inline(always)]
 fn pairs(word: u32) -> [u32; 2] {
     [word, word >> 8].map(|word| word & 0x00FF_00FF)
 }
@@ -62,73 +64,75 @@ pub(super) fn expand_image(rows: [&[u8]; 4], channels: usize, scratch: &mut [u32
     *start = sums.map(start_of);
 }
 
+/// One output's inputs of one channel, from 3 bytes of 3 rows, and what its sum
+/// starts from.
+#[inline(always)]
+fn grey_column([a, b, c]: [u32; 3]) -> ([u32; 5], u32) {
+    let [p, q] = pairs((a & 0x00FF_FFFF) | b << 24);
+    let [r, s] = pairs(((b >> 8) & 0xFFFF) | c << 16);
+    let t = (c >> 16) & 0xFF;
+    ([p, q, r, s, t], start_of(p + q + r + s + t))
+}
+
 /// The same for one channel.
 #[inline(always)]
-fn expand_grey(rows: [u32; 4], start: &mut [u32; START], window: &mut [u32]) {
-    let [a, b, c, d] = rows;
-    let outputs =
-        [[a, b, c], [a, b, c].map(|row| row >> 8), [b, c, d], [b, c, d].map(|row| row >> 8)];
+fn expand_grey([a, b, c, d]: [u32; 4], start: &mut [u32; START], window: &mut [u32]) {
     let Some(window) = window.first_chunk_mut::<20>() else { return };
-    for (output, (rows, start)) in outputs.into_iter().zip(start).enumerate() {
-        let [a, b, c] = rows;
-        let [p, q] = pairs((a & 0x00FF_FFFF) | b << 24);
-        let [r, s] = pairs(((b >> 8) & 0xFFFF) | c << 16);
-        let t = (c >> 16) & 0xFF;
-        *start = start_of(p + q + r + s + t);
-        for (slots, pair) in window.as_chunks_mut::<4>().0.iter_mut().zip([p, q, r, s, t]) {
-            if let Some(slot) = slots.get_mut(output) {
-                *slot = pair;
-            }
-        }
-    }
+    let ([p0, q0, r0, s0, t0], start0) = grey_column([a, b, c]);
+    let ([p1, q1, r1, s1, t1], start1) = grey_column([a >> 8, b >> 8, c >> 8]);
+    let ([p2, q2, r2, s2, t2], start2) = grey_column([b, c, d]);
+    let ([p3, q3, r3, s3, t3], start3) = grey_column([b >> 8, c >> 8, d >> 8]);
+    *start = [start0, start1, start2, start3];
+    let lines =
+        [[p0, p1, p2, p3], [q0, q1, q2, q3], [r0, r1, r2, r3], [s0, s1, s2, s3], [t0, t1, t2, t3]];
+    window.copy_from_slice(lines.as_flattened());
 }
 
-/// Expands columns of rows of activations, to `[quad][half][row][column]`; gives
-/// each pixel's sum in two halves.
-#[inline(always)]
-fn expand<const ROWS: usize, const COLUMNS: usize>(
-    rows: [&[u32]; ROWS],
-    quads: usize,
-    window: &mut [u32],
-) -> [[u32; COLUMNS]; ROWS] {
-    let mut sums = [[0u32; COLUMNS]; ROWS];
-    let halves = window.as_chunks_mut::<COLUMNS>().0.as_chunks_mut::<ROWS>().0.as_chunks_mut().0;
-    for (quad, [even, odd]) in halves.iter_mut().enumerate() {
-        let slots = even.iter_mut().zip(odd);
-        for ((row, sums), (even, odd)) in rows.iter().zip(&mut sums).zip(slots) {
-            let slots = sums.iter_mut().zip(even.iter_mut().zip(odd));
-            for (x, (sum, (even, odd))) in slots.enumerate() {
-                let word = row.get(x * quads + quad).copied().unwrap_or_default();
-                [*even, *odd] = pairs(word);
-                *sum = sum.wrapping_add(*even + *odd);
-            }
-        }
-    }
-    sums.map(|row| row.map(|pairs| (pairs & 0xFFFF) + (pairs >> 16)))
-}
-
-fn start_of_columns<const COLUMNS: usize>(rows: &[[u32; COLUMNS]], x: usize) -> u32 {
-    let columns = rows.iter().flat_map(|row| row.iter().skip(x).take(3));
-    0u32.wrapping_sub(columns.sum::<u32>() << 7)
-}
-
-/// Expands 4 columns of 4 rows of activations.
+/// Expands 4 columns of 4 rows of activations, to `[quad][half][row][column]`.
 #[inline(never)]
 pub(super) fn expand_pooled(rows: [&[u32]; 4], quads: usize, scratch: &mut [u32]) {
     let Some((start, window)) = scratch.split_first_chunk_mut::<START>() else { return };
-    let sums = expand::<4, 4>(rows, quads, window);
-    let [top @ .., _] = &sums;
-    let [_, bottom @ ..] = &sums;
-    *start =
-        [(top, 0), (top, 1), (bottom, 0), (bottom, 1)].map(|(rows, x)| start_of_columns(rows, x));
+    let mut line = |y: usize, row| {
+        dsp_direct::expand_row(row, quads, window.get_mut(4 * y..).unwrap_or_default())
+    };
+    let [a, b, c, d] = rows;
+    let [a, b, c, d] = [line(0, a), line(1, b), line(2, c), line(3, d)];
+    let [upper_left, upper_right] = outputs([a, b, c]);
+    let [lower_left, lower_right] = outputs([b, c, d]);
+    *start = [upper_left, upper_right, lower_left, lower_right];
 }
 
-/// Expands 5 columns of 3 rows of activations.
+/// What the sums of two neighbours start from, whose inputs' sums are given by
+/// row and column.
+fn outputs([a, b, c]: [[u32; 4]; 3]) -> [u32; 2] {
+    let mut columns = [0; 4];
+    for (((sum, a), b), c) in columns.iter_mut().zip(a).zip(b).zip(c) {
+        *sum = a + b + c;
+    }
+    let [a, b, c, d] = columns;
+    [a + b + c, b + c + d].map(|sum| 0u32.wrapping_sub(sum << 7))
+}
+
+/// Expands 5 columns of 3 rows of activations, to `[quad][half][row][column]`.
 #[inline(never)]
 pub(super) fn expand_plain(rows: [&[u32]; 3], quads: usize, scratch: &mut [u32]) {
     let Some((start, window)) = scratch.split_first_chunk_mut::<START>() else { return };
-    let sums = expand::<3, 5>(rows, quads, window);
-    *start = [0, 1, 2, 3].map(|x| start_of_columns(&sums, x));
+    let mut columns = [0u32; 5];
+    for (quad, window) in window.as_chunks_mut::<30>().0.iter_mut().enumerate() {
+        let (even, odd) = window.split_at_mut(15);
+        let slots = even.as_chunks_mut::<5>().0.iter_mut().zip(odd.as_chunks_mut::<5>().0);
+        for (row, (even, odd)) in rows.iter().zip(slots) {
+            let slots = columns.iter_mut().zip(even.iter_mut().zip(odd));
+            for (x, (sum, (even, odd))) in slots.enumerate() {
+                let word = row.get(x * quads + quad).copied().unwrap_or_default();
+                [*even, *odd] = pairs(word);
+                let pairs = *even + *odd;
+                *sum += (pairs & 0xFFFF) + (pairs >> 16);
+            }
+        }
+    }
+    let [a, b, c, d, e] = columns;
+    *start = [a + b + c, b + c + d, c + d + e, 0].map(|sum| 0u32.wrapping_sub(sum << 7));
 }
 
 /// One pixel of the first convolution from the expanded window.

@@ -40,10 +40,18 @@ pub(crate) const fn scratch_len(stage: Stage, inputs: usize, _outputs: usize) ->
     }
 }
 
+/// The same part of each row.
+#[inline(always)]
+fn columns<T>(rows: [&[T]; 4], start: usize, len: usize) -> Option<[&[T]; 4]> {
+    let [a, b, c, d] = rows;
+    let range = start..start + len;
+    Some([a.get(range.clone())?, b.get(range.clone())?, c.get(range.clone())?, d.get(range)?])
+}
+
 /// Convolution, ReLU and 2x2 max-pooling of an image, `conv.inputs` bytes a
 /// pixel: one row of pixels, each `conv.outputs.div_ceil(4)` words, from 4 rows.
 ///
-/// What a row is too short for counts as 0.
+/// Pixels that the rows are too short for are not written.
 pub(crate) fn convolve_pool_image(
     conv: Conv<'_>,
     rows: [&[u8]; 4],
@@ -54,7 +62,7 @@ pub(crate) fn convolve_pool_image(
     let Some(window) = scratch.get_mut(..len) else { return };
     for (x, pixel) in chunks_mut(out, conv.outputs.div_ceil(QUAD)).enumerate() {
         let start = 2 * x * conv.inputs;
-        let rows = rows.map(|row| row.get(start..).unwrap_or_default());
+        let Some(rows) = columns(rows, start, 4 * conv.inputs) else { return };
         kernel::expand_image(rows, conv.inputs, window);
         kernel::pool_image(conv, window, pixel);
     }
@@ -63,7 +71,7 @@ pub(crate) fn convolve_pool_image(
 /// Convolution, ReLU and 2x2 max-pooling: one row of pixels, each
 /// `conv.outputs.div_ceil(4)` words, from 4 rows.
 ///
-/// What a row is too short for counts as 0.
+/// Pixels that the rows are too short for are not written.
 pub(crate) fn convolve_pool(
     conv: Conv<'_>,
     rows: [&[u32]; 4],
@@ -74,7 +82,7 @@ pub(crate) fn convolve_pool(
     let Some(window) = scratch.get_mut(..len) else { return };
     let quads = conv.inputs.div_ceil(QUAD);
     for (x, pixel) in chunks_mut(out, conv.outputs.div_ceil(QUAD)).enumerate() {
-        let rows = rows.map(|row| row.get(2 * x * quads..).unwrap_or_default());
+        let Some(rows) = columns(rows, 2 * x * quads, 4 * quads) else { return };
         kernel::expand_pooled(rows, quads, window);
         kernel::pool(conv, window, pixel);
     }

@@ -2,8 +2,10 @@
 
 use super::super::{Conv, QUAD, Stage, requantize};
 use super::pack::record_len;
-use super::pairs::START;
-pub(super) use super::pairs::{expand_image, expand_plain, expand_pooled, window_len};
+use super::pairs::{
+    COLUMNS, IMAGE, PAIRS, POOLED, START, interleave, split_start, start_pooled, sum_of_bytes, word,
+};
+pub(super) use super::pairs::{expand_plain, window_len};
 use crate::chunks::{chunks, chunks_mut};
 
 /// The sums of two pixels.
@@ -32,8 +34,60 @@ impl Lanes {
 
     #[inline(always)]
     fn sums(self) -> [i32; 2] {
-        [self.total.wrapping_sub(self.high << 16), self.high].map(u32::cast_signed)
+        let low = self.total.wrapping_sub(self.high << 16);
+        [low.cast_signed(), self.high.cast_signed()]
     }
+}
+
+/// Expands 4 columns of 4 rows of an image, to `[channel][row][column]`.
+#[inline(never)]
+pub(super) fn expand_image(rows: [&[u8]; 4], channels: usize, scratch: &mut [u32]) {
+    let Some((window, start)) = split_start(scratch) else { return };
+    let mut columns = [[0; 2]; COLUMNS];
+    for (channel, window) in window.as_chunks_mut::<IMAGE>().0.iter_mut().enumerate() {
+        for (x, sums) in columns.iter_mut().enumerate() {
+            let [p, q, r, s] = rows
+                .map(|row| row.get(x * channels + channel).map_or(0, |&pixel| u32::from(pixel)));
+            let [upper, lower] = sums;
+            *upper += p + q + r;
+            *lower += q + r + s;
+            let pairs = [p | q << 16, q | r << 16, r | s << 16];
+            for (row, pair) in window.as_chunks_mut::<COLUMNS>().0.iter_mut().zip(pairs) {
+                if let Some(slot) = row.get_mut(x) {
+                    *slot = pair;
+                }
+            }
+        }
+    }
+    start_pooled(columns, start);
+}
+
+/// Expands 4 columns of 4 rows of activations, to
+/// `[channel / 4][row][channel % 4][column]`.
+#[inline(never)]
+pub(super) fn expand_pooled(rows: [&[u32]; 4], quads: usize, scratch: &mut [u32]) {
+    let Some((window, start)) = split_start(scratch) else { return };
+    let mut columns = [[0; 2]; COLUMNS];
+    for (quad, window) in window.as_chunks_mut::<POOLED>().0.iter_mut().enumerate() {
+        for (x, sums) in columns.iter_mut().enumerate() {
+            let [p, q, r, s] = rows.map(|row| word(row, x * quads + quad));
+            let common = sum_of_bytes(q) + sum_of_bytes(r);
+            let [upper, lower] = sums;
+            *upper += common + sum_of_bytes(p);
+            *lower += common + sum_of_bytes(s);
+            let pairs = [[p, q], [q, r], [r, s]];
+            let rows = window.as_chunks_mut::<{ QUAD * COLUMNS }>().0;
+            for (row, [low, high]) in rows.iter_mut().zip(pairs) {
+                let channels = row.as_chunks_mut::<COLUMNS>().0.iter_mut();
+                for (columns, pair) in channels.zip(interleave(low, high)) {
+                    if let Some(slot) = columns.get_mut(x) {
+                        *slot = pair;
+                    }
+                }
+            }
+        }
+    }
+    start_pooled(columns, start);
 }
 
 /// The activation of a sum without its factor of 4 and its bias.
@@ -77,9 +131,12 @@ fn pool_with(
 #[inline(never)]
 pub(super) fn pool_image(conv: Conv<'_>, scratch: &[u32], pixel: &mut [u32]) {
     pool_with(conv, Stage::First, scratch, pixel, |lanes, window, weights| {
-        let rows = window.as_chunks().0.iter().take(3 * conv.inputs);
-        for ([p, q, r, _], [a, b, c]) in rows.zip(weights.as_chunks().0) {
+        for (pixels, weights) in window.as_chunks().0.iter().zip(weights.as_chunks().0) {
+            let [p, q, r, _, p2, q2, r2, _, p3, q3, r3, _] = pixels;
+            let [a, b, c, a2, b2, c2, a3, b3, c3] = weights;
             lanes.add3([p, q, r], [a, b, c]);
+            lanes.add3([p2, q2, r2], [a2, b2, c2]);
+            lanes.add3([p3, q3, r3], [a3, b3, c3]);
         }
     });
 }
@@ -115,17 +172,17 @@ pub(super) fn convolve(conv: Conv<'_>, scratch: &[u32], out: &mut [u32]) {
             let [weights @ .., bias, multiplier] = record else { continue };
             let weights: &[u8] = bytemuck::cast_slice(weights);
             let mut outer = Lanes { total: *total, high: *high };
-            for (pixels, weights) in window.as_chunks().0.iter().zip(weights.as_chunks().0) {
-                let [p, q, r, p2, q2, r2, p3, q3, r3, p4, q4, r4] = pixels;
-                let [a, a2, a3, a4, b, b2, b3, b4, c, c2, c3, c4] = weights;
-                outer.add3([p, q, r], [a, b, c]);
-                outer.add3([p2, q2, r2], [a2, b2, c2]);
-                outer.add3([p3, q3, r3], [a3, b3, c3]);
-                outer.add3([p4, q4, r4], [a4, b4, c4]);
+            let mut middle = *middle;
+            let rows = weights.as_chunks::<{ 3 * QUAD }>().0;
+            for (window, weights) in window.as_chunks::<{ QUAD * PAIRS }>().0.iter().zip(rows) {
+                let channels = window.as_chunks::<PAIRS>().0.iter();
+                for ([p, q, r], [a, b, c]) in channels.zip(channels_of(weights)) {
+                    outer.add3([p, q, r], [a, b, c]);
+                    middle = middle.wrapping_add(middle_row([p, q, r], [a, b, c]));
+                }
             }
-            let middle = add_middle(*middle, window, weights).cast_signed();
             let [left, right] = outer.sums();
-            for (word, sum) in words.iter_mut().zip([left, middle, right]) {
+            for (word, sum) in words.iter_mut().zip([left, middle.cast_signed(), right]) {
                 *word |= activation(sum, *bias, *multiplier) << (8 * lane);
             }
         }
@@ -133,27 +190,18 @@ pub(super) fn convolve(conv: Conv<'_>, scratch: &[u32], out: &mut [u32]) {
     }
 }
 
-/// Adds the products of the middle one of three pixels. Of a row's five
-/// columns, it reads the second, the third and the fourth: the low halves of
-/// the second and the third pairs, and the high half of the second.
+/// The weights of a row, channel by channel.
 #[inline(always)]
-fn add_middle(mut sum: u32, window: &[u32], weights: &[u8]) -> u32 {
-    for (pixels, weights) in window.as_chunks().0.iter().zip(weights.as_chunks().0) {
-        let [_, p, q, _, p2, q2, _, p3, q3, _, p4, q4] = pixels;
-        let [a, a2, a3, a4, b, b2, b3, b4, c, c2, c3, c4] = weights;
-        let products = [
-            middle_row([p, q], [a, b, c]),
-            middle_row([p2, q2], [a2, b2, c2]),
-            middle_row([p3, q3], [a3, b3, c3]),
-            middle_row([p4, q4], [a4, b4, c4]),
-        ];
-        sum = products.into_iter().fold(sum, u32::wrapping_add);
-    }
-    sum
+fn channels_of(weights: &[u8; 3 * QUAD]) -> impl Iterator<Item = [&u8; 3]> {
+    let (a, rest) = weights.split_at(QUAD);
+    let (b, c) = rest.split_at(QUAD);
+    a.iter().zip(b).zip(c).map(|((a, b), c)| [a, b, c])
 }
 
+/// The products of a row of a channel of the middle one of three pixels. Of the
+/// five columns, it reads the second, the third and the fourth: the low halves
+/// of the second and the third pairs, and the high half of the second.
 #[inline(always)]
-fn middle_row([p, q]: [&u32; 2], weights: [&u8; 3]) -> u32 {
-    let [a, b, c] = weights.map(|&weight| u32::from(weight));
-    (p & 0xFFFF) * a + (q & 0xFFFF) * b + (p >> 16) * c
+fn middle_row([_, p, q]: [&u32; 3], [a, b, c]: [&u8; 3]) -> u32 {
+    (p & 0xFFFF) * u32::from(*a) + (q & 0xFFFF) * u32::from(*b) + (p >> 16) * u32::from(*c)
 }
