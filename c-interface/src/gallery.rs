@@ -133,14 +133,15 @@ pub unsafe extern "C" fn lookalike_gallery_open(
             memory.disjoint(file)?;
             // SAFETY: the caller keeps to the header's contract.
             let (model, file) = unsafe { (handle::get(model)?, file.slice()) };
-            // SAFETY: as above; the memory is apart from the file.
             let items = match model {
                 model::State::F32(model) => {
                     let words = model.network().embedding_len();
+                    // SAFETY: as above; the memory is apart from the file.
                     Items::F32(unsafe { make(model, file, memory, words)? })
                 }
                 model::State::Int8(model) => {
                     let words = U8::words(model.network().embedding_len());
+                    // SAFETY: as above; the memory is apart from the file.
                     Items::U8(unsafe { make(model, file, memory, words)? })
                 }
             };
@@ -212,8 +213,8 @@ pub unsafe extern "C" fn lookalike_gallery_enrol(
 /// Removes an enrolled item.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lookalike_gallery_remove(gallery: *mut Gallery, id: u32) -> Status {
-    // SAFETY: the caller keeps to the header's contract.
     Status::of(|| {
+        // SAFETY: the caller keeps to the header's contract.
         let items = unsafe { &mut handle::get_mut(gallery)?.items };
         Ok(with_items!(items, gallery => gallery.remove(id))?)
     })

@@ -46,16 +46,16 @@ impl State {
     /// # Safety
     /// As [`Span::slice_mut`] for the workspace.
     unsafe fn embed(&self, image: &[u8], workspace: Span<u32>) -> Result<*const u32, EmbedError> {
-        // SAFETY: the caller's promise, in both cases.
         match self {
             State::F32(model) => {
-                let embedding =
-                    model.embed(image, unsafe { workspace.cast::<f32>().slice_mut() })?;
-                Ok(embedding.as_slice().as_ptr().cast())
+                // SAFETY: the caller's promise.
+                let workspace = unsafe { workspace.cast::<f32>().slice_mut() };
+                Ok(model.embed(image, workspace)?.as_slice().as_ptr().cast())
             }
             State::Int8(model) => {
-                let embedding = model.embed(image, unsafe { workspace.slice_mut() })?;
-                Ok(embedding.as_slice().as_ptr())
+                // SAFETY: the caller's promise.
+                let workspace = unsafe { workspace.slice_mut() };
+                Ok(model.embed(image, workspace)?.as_slice().as_ptr())
             }
         }
     }
@@ -63,9 +63,10 @@ impl State {
     /// # Safety
     /// As [`Span::slice_mut`] for the workspace.
     unsafe fn self_test(&self, workspace: Span<u32>) -> Result<usize, SelfTestError> {
-        // SAFETY: the caller's promise, in both cases.
         match self {
+            // SAFETY: the caller's promise.
             State::F32(model) => model.self_test(unsafe { workspace.cast::<f32>().slice_mut() }),
+            // SAFETY: the caller's promise.
             State::Int8(model) => model.self_test(unsafe { workspace.slice_mut() }),
         }
     }
