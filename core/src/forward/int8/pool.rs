@@ -34,7 +34,9 @@ pub(super) fn accumulate(network: &Network, tile: &Tile<'_>, sums: &mut [u32]) {
                 continue;
             }
             let cell = cell_y * grid + cell_x;
-            for (block, channels) in sums.chunks_mut(QUAD * grid * grid).enumerate().take(blocks) {
+            // Never 0; `max` tells the compiler so.
+            let quad = (QUAD * grid * grid).max(1);
+            for (block, channels) in sums.chunks_mut(quad).enumerate().take(blocks) {
                 let quads = pixels.sums(tile.words, block, blocks);
                 for (channel, sum) in chunks_mut(channels, grid * grid).zip(quads) {
                     if let Some(total) = channel.get_mut(cell) {
