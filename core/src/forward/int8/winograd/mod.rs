@@ -99,6 +99,7 @@ use portable as kernels;
 
 /// The kernels in portable Rust, which define the bits of those in machine
 /// instructions.
+#[allow(unused_imports, reason = "each target's kernels use some of them")]
 pub(crate) mod portable {
     pub(crate) use super::image::{
         SCRATCH as IMAGE_SCRATCH, convolve_pool as image_row, for_each_pixel,
