@@ -5,19 +5,23 @@ use std::env;
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    for name in ["machine", "arm_vfma", "arm_dsp", "arm_v6m"] {
+    for name in ["machine", "arm_vfma", "arm_dsp", "arm_v6m", "short_multiply"] {
         println!("cargo::rustc-check-cfg=cfg({name})");
+    }
+    let target = env::var("TARGET").unwrap_or_default();
+    let v6m = target.starts_with("thumbv6m-") || target.starts_with("thumbv8m.base-");
+    if v6m {
+        // No instruction gives the high half of a product.
+        println!("cargo::rustc-cfg=short_multiply");
     }
     if env::var_os("CARGO_FEATURE_PORTABLE").is_some() {
         return;
     }
-    let target = env::var("TARGET").unwrap_or_default();
     let hard_float = target.ends_with("eabihf");
     let v7em = target.starts_with("thumbv7em-");
     // Of Armv8-M the processors with an FPU: those without often lack the DSP
     // instructions too.
     let v8m_main = target.starts_with("thumbv8m.main-") && hard_float;
-    let v6m = target.starts_with("thumbv6m-") || target.starts_with("thumbv8m.base-");
     let has = [
         // Cortex-M4F, M7F, M33F and later. Other Arm targets with hard floats
         // may have an older FPU without a fused multiply-add.

@@ -1,7 +1,9 @@
 //! Every code against its definition, in wide integers and in f64.
 
+use lookalike::few_shot::nearest_item;
+use lookalike::gallery::Item;
 use lookalike::{Binary, Code, CodeError, Coder, Embedding, EmbeddingError, F32, Projected};
-use lookalike::{TwoStage, U8};
+use lookalike::{Prototypes, TwoStage, U8};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -168,6 +170,136 @@ proptest! {
         let back: Vec<f32> = code.values().collect();
         let cosine: f32 = back.iter().zip(floats.as_slice()).map(|(x, y)| x * y).sum();
         prop_assert!(largest == 0.0 || cosine > 0.9999);
+    }
+}
+
+/// The distance of two embeddings, both ways round.
+fn distance<C: Code<Word = u32>>(x: &[u32], y: &[u32]) -> f64 {
+    let found = [(x, y), (y, x)].map(|(query, item)| {
+        let query = Embedding::<C>::from_slice(query).unwrap();
+        let item = Item { id: 1, label: "", embedding: item };
+        f64::from(nearest_item([item], &query).unwrap().distance)
+    });
+    assert_eq!(found[0], found[1]);
+    found[0]
+}
+
+/// 2 - 2 cos from values, with the code's inverse norms in integers and from
+/// the values themselves in f64.
+fn check_cosine<C: Code<Word = u32>>(x: [&[u32]; 2], values: [Vec<i32>; 2], bits: u32) {
+    let [a, b] = &values;
+    let product = i128::from(dot(a, b));
+    let scaled = product.abs() * i128::from(x[0][0]) * i128::from(x[1][0]);
+    let shift = 2 * bits - 23;
+    let units = (1 << 23) - product.signum() * ((scaled + (1 << (shift - 1))) >> shift);
+    let found = distance::<C>(x[0], x[1]);
+    assert_eq!(found, units as f64 / f64::from(1 << 22));
+
+    let norms = (dot(a, a) as f64 * dot(b, b) as f64).sqrt();
+    let cosine = if norms == 0.0 { 0.0 } else { product as f64 / norms };
+    assert!((found - (2.0 - 2.0 * cosine)).abs() < 4e-7, "{found}, cosine {cosine}");
+    assert!((0.0..=4.0).contains(&found));
+}
+
+proptest! {
+    #[test]
+    fn u8_distances_are_as_defined(x in values(), y in values(), same: bool) {
+        let len = x.len().min(y.len());
+        let [mut x, mut y] = [x[..len].to_vec(), y[..len].to_vec()];
+        for values in [&mut x, &mut y] {
+            if values.iter().any(|&value| value != 0) {
+                values[len / 2] = 255;
+            }
+        }
+        let y = if same { x.clone() } else { y };
+        let words = [&x, &y].map(|values| code_u8(values));
+        let wide = [x, y].map(|values| values.into_iter().map(i32::from).collect());
+        check_cosine::<U8>([&words[0], &words[1]], wide, 39);
+    }
+
+    #[test]
+    fn projected_distances_are_as_defined(
+        pairs in vec((-127..=127i8, prop_oneof![-127..=127i8, Just(-127i8)]), 1..257),
+        zero in 0..8,
+        same: bool,
+    ) {
+        let (mut x, mut y): (Vec<i8>, Vec<i8>) = pairs.into_iter().unzip();
+        x[0] = 127;
+        y[0] = -127;
+        if zero == 0 {
+            x.fill(0);
+        }
+        let y = if same { x.clone() } else { y };
+        let wide = [x, y].map(|values| values.into_iter().map(i32::from).collect::<Vec<i32>>());
+        let words = [&wide[0], &wide[1]].map(|values| {
+            let bytes: Vec<u8> = values.iter().map(|&value| value as u8).collect();
+            [vec![inverse_norm(dot(values, values), 38)], pack(&bytes)].concat()
+        });
+        check_cosine::<Projected>([&words[0], &words[1]], wide, 38);
+    }
+
+    #[test]
+    fn binary_distances_are_those_of_signs(pairs in vec(any::<(u32, u32)>(), 1..40)) {
+        let (x, y): (Vec<u32>, Vec<u32>) = pairs.into_iter().unzip();
+        let found = distance::<Binary>(&x, &y);
+        let values = [&x, &y].map(|words| {
+            let embedding = Embedding::<Binary>::from_slice(words).unwrap();
+            embedding.values().map(f64::from).collect::<Vec<f64>>()
+        });
+        let squared: f64 = values[0].iter().zip(&values[1]).map(|(x, y)| (x - y).powi(2)).sum();
+        prop_assert!((found - squared).abs() < 8e-6 * x.len() as f64 + 1e-5);
+        let bits: u32 = x.iter().zip(&y).map(|(x, y)| (x ^ y).count_ones()).sum();
+        let unit = (1u32 << 19) / x.len() as u32;
+        prop_assert_eq!(found, f64::from(bits * unit) / f64::from(1 << 22));
+    }
+
+    #[test]
+    fn prototypes_take_the_values_of_any_code(
+        shots in vec([0..=255u8, 0..=255u8, 0..=255u8], 1..6),
+        query in [0..=255u8, 0..=255u8, 0..=255u8],
+    ) {
+        let code = |values: [u8; 3]| code_u8(&[values[0], values[1], values[2], 0, 255]);
+        let (mut coded, mut plain) = (Prototypes::<2, 5>::new(), Prototypes::<2, 5>::new());
+        for (id, shot) in (0..).zip(&shots) {
+            let words = code(*shot);
+            let label = if id % 2 == 0 { "even" } else { "odd" };
+            coded.add(&Item::<U8> { id, label, embedding: &words }).unwrap();
+            let values: Vec<f32> = Embedding::<U8>::from_slice(&words).unwrap().values().collect();
+            plain.add(&Item::<F32> { id, label, embedding: &values[..5] }).unwrap();
+        }
+        let words = code(query);
+        let query = Embedding::<U8>::from_slice(&words).unwrap();
+        let values: Vec<f32> = query.values().collect();
+        // The last word has room for 8 values.
+        prop_assert_eq!(values.len(), 8);
+        prop_assert!((values.iter().map(|value| value * value).sum::<f32>() - 1.0).abs() < 1e-5);
+        let values = Embedding::<F32>::from_slice(&values[..5]).unwrap();
+        prop_assert_eq!(coded.nearest(&query), plain.nearest(&values));
+        prop_assert!(coded.nearest(&values) == plain.nearest(&query));
+    }
+}
+
+#[test]
+fn extreme_embeddings_have_a_distance() {
+    for len in [1, 2, 3, 4, 5, 31, 33, 255, 257, 512 * 8 * 8] {
+        let full = vec![255; len];
+        let mut one = vec![0; len];
+        one[len - 1] = 255;
+        let mut ramp: Vec<u8> = (0..len).map(|i| i as u8).collect();
+        ramp[0] = 255;
+        let zero = vec![0; len];
+        for x in [&full, &one, &ramp, &zero] {
+            for y in [&full, &one, &ramp, &zero] {
+                let words = [x, y].map(|values| code_u8(values));
+                let wide = [x, y].map(|values| values.iter().copied().map(i32::from).collect());
+                check_cosine::<U8>([&words[0], &words[1]], wide, 39);
+            }
+        }
+        let zero = code_u8(&zero);
+        assert_eq!(distance::<U8>(&zero, &zero), 2.0);
+        let full = code_u8(&full);
+        let itself = distance::<U8>(&full, &full);
+        assert!(itself == 0.0 || (len > 4000 && itself <= 2f64.powi(-22)));
     }
 }
 

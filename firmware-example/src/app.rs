@@ -9,8 +9,8 @@ use lookalike::{
 use semihosting::println;
 
 use crate::assets::{ASSETS, FAMILY, NEIGHBOURS, NETWORK, Query};
-use crate::parameters::{self, Code, Parameters, WORDS, Workspace};
 use crate::board::{self, Counter};
+use crate::parameters::{self, Code, Parameters, WORDS, Workspace};
 use crate::persistence::{self, Enrolments};
 use crate::ram_flash::RamFlash;
 use crate::stack;

@@ -2,7 +2,7 @@
 
 use lookalike::Network;
 
-use crate::parameters::{Word, WORDS};
+use crate::parameters::{WORDS, Word};
 
 /// A model, a gallery, test images, and the desktop's answers for them.
 pub struct Assets {
@@ -35,11 +35,6 @@ pub struct Query {
 }
 
 impl Assets {
-    /// The pixels of the first test image.
-    pub fn first_image(&self) -> &'static [u8] {
-        self.images.get(..NETWORK.input().len()).unwrap_or_default()
-    }
-
     /// The test images.
     pub fn queries(&self) -> impl Iterator<Item = Query> + Clone + use<> {
         let image_len = NETWORK.input().len();
@@ -62,8 +57,11 @@ impl Assets {
 
 macro_rules! assets {
     ($directory:literal) => {
+        assets!($directory, "model")
+    };
+    ($directory:literal, $model:literal) => {
         Assets {
-            model: lookalike::include_model!(concat!("../assets/", $directory, "/model")),
+            model: lookalike::include_model!(concat!("../assets/", $directory, "/", $model)),
             gallery: lookalike::include_gallery!(concat!("../assets/", $directory, "/gallery")),
             images: include_bytes!(concat!("../assets/", $directory, "/images")),
             labels: include_bytes!(concat!("../assets/", $directory, "/labels")),
@@ -89,14 +87,17 @@ pub const NETWORK: Network = match Network::new([1, 28, 28], [8, 8, 16], 2, 0) {
 pub static ASSETS: Assets = assets!("reference");
 #[cfg(all(feature = "microbit", not(feature = "int8")))]
 pub static ASSETS: Assets = assets!("small");
-#[cfg(feature = "int8")]
-pub static ASSETS: Assets = assets!("int8");
+#[cfg(all(not(feature = "microbit"), feature = "int8"))]
+pub static ASSETS: Assets = assets!("int8", "fast.model");
+// With the fast packing the test images would not fit the micro:bit's flash.
+#[cfg(all(feature = "microbit", feature = "int8"))]
+pub static ASSETS: Assets = assets!("int8", "compact.model");
 
 /// The quantised network.
 pub const INT8_NETWORK: Network = Network::REFERENCE;
 /// It, in both packings.
 pub static INT8_COMPACT: &[u8] = lookalike::include_model!("../assets/int8/compact.model");
-pub static INT8_FAST: &[u8] = lookalike::include_model!("../assets/int8/model");
+pub static INT8_FAST: &[u8] = lookalike::include_model!("../assets/int8/fast.model");
 /// The first 64 items of its gallery.
 pub static GALLERY_64: &[u8] = lookalike::include_gallery!("../assets/int8/gallery-64");
 

@@ -95,7 +95,8 @@ impl Cases {
         let mut buffer = [0; 32];
         let mut left = words;
         while left > 0 {
-            let (now, _) = buffer.split_at_mut(left.min(buffer.len()));
+            let len = left.min(buffer.len());
+            let (now, _) = buffer.split_at_mut(len);
             left -= now.len();
             self.read(now)?;
         }

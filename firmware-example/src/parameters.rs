@@ -33,7 +33,9 @@ mod int8 {
     pub type Parameters = lookalike::Int8;
     /// Words of an embedding.
     pub const WORDS: usize = U8::words(NETWORK.embedding_len());
-    const LEN: usize = NETWORK.int8_workspace_len(Packing::Fast);
+    const PACKING: Packing =
+        if cfg!(feature = "microbit") { Packing::Compact } else { Packing::Fast };
+    const LEN: usize = NETWORK.int8_workspace_len(PACKING);
     /// The memory that `embed` works in.
     pub type Workspace = [u32; LEN];
     /// An empty workspace.

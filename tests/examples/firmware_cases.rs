@@ -12,8 +12,8 @@
 //! `firmware-example/src/cases.rs` describes the file.
 //!
 //! `two-stage.gallery`: the words of a gallery file of 10,000 images, before
-//! them their number, after them the ids of the items nearest to the first test
-//! image.
+//! them their number, after them the ids of the items nearest to the first image
+//! of the model's self-test.
 
 use std::path::Path;
 use std::thread;
@@ -51,7 +51,7 @@ fn main() -> Result<()> {
             .with_context(|| format!("writing {}", path.display()))
     };
     let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("../firmware-example/assets/int8");
-    let bytes = AlignedBytes::read(assets.join("model").as_path())?;
+    let bytes = AlignedBytes::read(assets.join("fast.model").as_path())?;
     let model = Model::<Int8>::from_bytes(&bytes)?;
 
     let mut words = digits(&model)?;
@@ -72,7 +72,7 @@ fn large_gallery(model: &Model<'_, Int8>) -> Result<Vec<u32>> {
         coder.two_stage(&model.embed(image, &mut workspace)?, &mut words)?;
         Ok(words)
     };
-    let (train, test) = (mnist::train(), mnist::test());
+    let train = mnist::train();
     let mut embeddings = Vec::with_capacity(ITEMS * WORDS);
     for item in 0..ITEMS {
         embeddings.extend(code(train.image(item))?);
@@ -91,7 +91,8 @@ fn large_gallery(model: &Model<'_, Int8>) -> Result<Vec<u32>> {
 
     let opened = GalleryFile::<TwoStage>::from_bytes(bytemuck::cast_slice(&file))?;
     let gallery: Gallery<'_, 0, WORDS, TwoStage> = Gallery::new(model, Some(opened))?;
-    let query = code(test.image(0))?;
+    let images = model.self_test_contents().images;
+    let query = code(images.get(..train.shape.len()).context("the model has no self-test")?)?;
     let found: Matches<NEAREST> = gallery.search(&Embedding::from_slice(&query)?);
     let ids = found.iter().map(|nearest| nearest.id);
     Ok([u32::try_from(file.len())?].into_iter().chain(file.iter().copied()).chain(ids).collect())

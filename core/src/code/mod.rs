@@ -58,9 +58,9 @@ pub(crate) mod sealed {
         /// Words of an embedding of so many values.
         fn words(dimension: usize) -> usize;
 
-        /// Words of an embedding that is made of a model's of so many values;
-        /// `None` if the model does not tell.
-        fn words_of_model(embedding_len: usize) -> Option<usize> {
+        /// Words of an embedding that is made of a model's, which has so many
+        /// values, or so many once projected; `None` if that is not known.
+        fn words_of_model(embedding_len: usize, _projected_len: Option<usize>) -> Option<usize> {
             Some(Self::words(embedding_len))
         }
 

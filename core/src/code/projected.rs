@@ -55,9 +55,8 @@ impl Sealed for Projected {
         Projected::words(dimension)
     }
 
-    /// It is the coder's choice.
-    fn words_of_model(_: usize) -> Option<usize> {
-        None
+    fn words_of_model(_: usize, projected_len: Option<usize>) -> Option<usize> {
+        projected_len.map(Projected::words)
     }
 
     fn check(words: &[u32]) -> Result<(), EmbeddingError> {

@@ -42,7 +42,7 @@ impl<'a, C: Code> State<'a, C> {
         words: usize,
         file: Option<GalleryFile<'a, C>>,
     ) -> Result<State<'a, C>, GalleryError> {
-        if let Some(found) = C::words_of_model(model.network().embedding_len()) {
+        if let Some(found) = model.words_in::<C>() {
             check_words(words, found)?;
         }
         let mut next_id = 0;

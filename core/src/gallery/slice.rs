@@ -40,8 +40,8 @@ impl<'a, 'm, C: Code> SliceGallery<'a, 'm, C> {
     /// one. It enrols as many items as there are slots and whole embeddings;
     /// what these held before does not matter.
     ///
-    /// How long projected embeddings are, the file says; without one they have
-    /// no length, and none can be enrolled.
+    /// How long projected embeddings are, the model says, or the file if the
+    /// model has no projection; without both, none can be enrolled.
     ///
     /// # Errors
     /// [`GalleryError::OtherModel`] if the file was made with another model,
@@ -53,7 +53,7 @@ impl<'a, 'm, C: Code> SliceGallery<'a, 'm, C> {
         embeddings: &'m mut [C::Word],
     ) -> Result<Self, GalleryError> {
         let of_file = || file.as_ref().map_or(0, GalleryFile::words);
-        let words = C::words_of_model(model.network().embedding_len()).unwrap_or_else(of_file);
+        let words = model.words_in::<C>().unwrap_or_else(of_file);
         let state = State::new(model, words, file)?;
         Ok(SliceGallery { state, words, slots, embeddings })
     }

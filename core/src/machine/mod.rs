@@ -3,9 +3,17 @@
 //! Every function here has a portable twin. The integer ones give its bits. The
 //! feature `portable` leaves this module out.
 
+#[cfg(arm_dsp)]
+pub(crate) mod dsp_direct;
 #[cfg(arm_vfma)]
 pub(crate) mod fpu;
 #[cfg(arm_dsp)]
 pub(crate) mod search_dsp;
 #[cfg(arm_v6m)]
 pub(crate) mod search_v6m;
+#[cfg(arm_v6m)]
+pub(crate) mod v6m;
+#[cfg(arm_v6m)]
+pub(crate) mod v6m_direct;
+#[cfg(arm_dsp)]
+pub(crate) mod winograd_dsp;

@@ -66,6 +66,10 @@ pub(super) mod sealed {
             workspace: &'w mut [Self::Word],
         ) -> Result<([&'a [f32]; 2], &'w [f32]), EmbedError>;
 
+        /// Values of the projected embeddings that the model's coder makes, if
+        /// it makes any.
+        fn projected_len(packed: &Self::Packed<'_>) -> Option<usize>;
+
         /// Words of an embedding.
         fn embedding_words(network: &Network) -> usize;
 

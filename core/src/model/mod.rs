@@ -19,7 +19,7 @@ pub use self_test::{SELF_TEST_TOLERANCE, SelfTest, SelfTestError};
 
 use crate::chunks::chunks;
 use crate::file::{self, FileKind};
-use crate::{Embedding, Names, Network};
+use crate::{Code, Embedding, Names, Network};
 
 /// A model file, checked and used where it lies.
 ///
@@ -152,6 +152,12 @@ impl<'a, E: Encoding> Model<'a, E> {
     /// a gallery to its model.
     pub const fn fingerprint(&self) -> u32 {
         self.fingerprint
+    }
+
+    /// Words in code `C` of an embedding that the model makes or that is made of
+    /// one; `None` for projected ones if the model has no projection.
+    pub(crate) fn words_in<C: Code>(&self) -> Option<usize> {
+        C::words_of_model(self.network.embedding_len(), E::projected_len(&self.parameters))
     }
 
     /// Number of words of 4 bytes, `f32` or `u32`, that [`Model::embed`] works in.

@@ -174,7 +174,7 @@ impl<F: NorFlash, const D: usize, C: Code> Store<F, D, C> {
         range: Range<u32>,
         model: &Model<'_, E>,
     ) -> Result<Self, StoreError<F::Error>> {
-        let (expected, found) = (D, C::words_of_model(model.network().embedding_len()));
+        let (expected, found) = (D, model.words_in::<C>());
         if let Some(found) = found.filter(|&found| found != expected) {
             return Err(StoreError::Dimension { expected, found });
         }

@@ -31,9 +31,7 @@ fn main() -> ! {
     let workspace = &raw mut MEMORY;
     // SAFETY: main runs once, and nothing else names the workspace.
     let workspace = unsafe { &mut *workspace };
-    let done = Counter::take().is_some_and(|mut counter| {
-        run(workspace, &mut counter).is_some()
-    });
+    let done = Counter::take().is_some_and(|mut counter| run(workspace, &mut counter).is_some());
     board::exit(if done { 0 } else { 1 })
 }
 
@@ -42,13 +40,18 @@ fn run(workspace: &mut [u32], counter: &mut Counter) -> Option<()> {
     embed("compact", assets::INT8_COMPACT, workspace, counter)?;
     embed("fast", assets::INT8_FAST, workspace, counter)?;
     let model = shown(Model::<Int8>::from_bytes(assets::INT8_FAST))?;
-    let embedding = shown(model.embed(assets::ASSETS.first_image(), workspace))?;
+    let embedding = shown(model.embed(first_image(&model)?, workspace))?;
     search(&model, &embedding, counter)?;
     // SAFETY: taken once.
     if let Some(memory) = unsafe { board::external_memory() } {
         search_many(&model, &embedding, memory, counter)?;
     }
     Some(())
+}
+
+/// An image that the model file keeps for its self-test.
+fn first_image<'a>(model: &Model<'a, Int8>) -> Option<&'a [u8]> {
+    model.self_test_contents().images.get(..NETWORK.input().len())
 }
 
 /// The value; prints an error.
@@ -60,7 +63,7 @@ fn shown<T, E: Display>(result: Result<T, E>) -> Option<T> {
 fn embed(name: &str, bytes: &[u8], workspace: &mut [u32], counter: &mut Counter) -> Option<()> {
     let model = shown(Model::<Int8>::from_bytes(bytes))?;
     let workspace = workspace.get_mut(..model.workspace_len())?;
-    let image = assets::ASSETS.first_image();
+    let image = first_image(&model)?;
 
     let (_, stack) = stack::measure(|| model.embed(image, workspace).map(drop));
     let (result, total) = counter.measure(|| model.embed(image, workspace).map(drop));
@@ -91,11 +94,7 @@ fn embed(name: &str, bytes: &[u8], workspace: &mut [u32], counter: &mut Counter)
 }
 
 /// 64 items in flash.
-fn search(
-    model: &Model<'_, Int8>,
-    query: &Embedding<'_, U8>,
-    counter: &mut Counter,
-) -> Option<()> {
+fn search(model: &Model<'_, Int8>, query: &Embedding<'_, U8>, counter: &mut Counter) -> Option<()> {
     const WORDS: usize = U8::words(DIMENSION);
     let file = shown(GalleryFile::<U8>::from_bytes(assets::GALLERY_64))?;
     let gallery: Gallery<'_, 0, WORDS, U8> = shown(Gallery::new(model, Some(file)))?;

@@ -11,8 +11,9 @@ use embedded_storage::nor_flash::{ErrorType, NorFlash, NorFlashErrorKind, ReadNo
 use lookalike::gallery::{self, GalleryContents, SliceGallery, Slot};
 use lookalike::model::{self, ModelContents};
 use lookalike::{
-    Embedding, F32, FileKind, Gallery, GalleryFile, Match, Matches, Model, Network, Prototypes,
-    Recognition, Shape, Store, TopK, dot, few_shot, normalize_pixel, squared_distance, store,
+    Binary, Code, Coder, Embedding, Encoding, F32, FileKind, Gallery, GalleryFile, Int8, Match,
+    Matches, Model, Network, Projected, Prototypes, Recognition, Shape, Store, TopK, TwoStage, U8,
+    dot, few_shot, normalize_pixel, squared_distance, store,
 };
 
 #[panic_handler]
@@ -62,8 +63,28 @@ fn main() -> ! {
     networks();
     if let Some(model) = show(Model::<F32>::from_bytes(black_box(&[]))) {
         models(&model, buffer);
-        galleries(&model, buffer);
-        slice_galleries(&model, buffer);
+        galleries::<_, F32, 64>(&model, buffer);
+        slice_galleries::<_, F32, 64>(&model, buffer);
+    }
+    if let Some(model) = show(Model::<Int8>::from_bytes(black_box(&[]))) {
+        let words = bytemuck::cast_slice_mut(buffer);
+        galleries::<_, U8, { U8::words(64) }>(&model, words);
+        slice_galleries::<_, U8, { U8::words(64) }>(&model, words);
+        galleries::<_, Projected, { Projected::words(32) }>(&model, words);
+        slice_galleries::<_, Projected, { Projected::words(32) }>(&model, words);
+        galleries::<_, Binary, { Binary::words(64) }>(&model, words);
+        slice_galleries::<_, Binary, { Binary::words(64) }>(&model, words);
+        galleries::<_, TwoStage, { TwoStage::words(64) }>(&model, words);
+        slice_galleries::<_, TwoStage, { TwoStage::words(64) }>(&model, words);
+        shortlists(&model, words);
+        if let Some(coder) = model.coder() {
+            codes(&coder, words);
+        }
+    }
+    if let Some(coder) =
+        show(Coder::new(black_box(1), black_box(&[]), black_box(&[]), black_box(&[])))
+    {
+        codes(&coder, bytemuck::cast_slice_mut(buffer));
     }
     files(buffer);
     vectors(buffer);
@@ -102,19 +123,67 @@ fn models(model: &Model<'_, F32>, buffer: &mut [f32]) {
     black_box(model::layer_bytes(model.network()));
 }
 
-fn galleries(model: &Model<'_, F32>, buffer: &mut [f32]) {
-    let Some(file) = show(GalleryFile::from_bytes(black_box(&[]))) else {
+fn codes(coder: &Coder<'_>, words: &mut [u32]) {
+    let (query, words) = words.split_at_mut_checked(black_box(17)).unwrap_or_default();
+    let parameters = (coder.thresholds(), coder.weights(), coder.offsets());
+    black_box((coder.dimension(), coder.outputs(), parameters));
+    if let Some(floats) = show(Embedding::<F32>::from_slice(black_box(&[]))) {
+        black_box(show(U8::encode(&floats, words)).is_some());
+    }
+    let Some(embedding) = show(Embedding::<U8>::from_slice(query)) else {
+        return;
+    };
+    if let Some(projected) = show(coder.project(&embedding, words)) {
+        values(&projected);
+    }
+    if let Some(bits) = show(coder.binarize(&embedding, words)) {
+        values(&bits);
+    }
+    if let Some(both) = show(coder.two_stage(&embedding, words)) {
+        values(&both);
+    }
+    values(&embedding);
+}
+
+fn values<C: Code>(embedding: &Embedding<'_, C>) {
+    for value in embedding.values() {
+        black_box(value);
+    }
+}
+
+fn shortlists(model: &Model<'_, Int8>, words: &mut [u32]) {
+    const WORDS: usize = TwoStage::words(64);
+    let (query, words) = words.split_at_mut_checked(WORDS).unwrap_or_default();
+    let Some(embedding) = show(Embedding::<TwoStage>::from_slice(query)) else {
+        return;
+    };
+    let file = show(GalleryFile::from_bytes(black_box(&[])));
+    let mut shortlist = [Match { id: 0, distance: 0.0 }; 16];
+    let mut matches = [Match { id: 0, distance: 0.0 }; 3];
+    if let Some(gallery) = show(Gallery::<'_, 4, WORDS, TwoStage>::new(model, file)) {
+        black_box(gallery.search_shortlist::<5>(&embedding, black_box(&mut shortlist)));
+    }
+    let mut slots = [Slot::EMPTY; 4];
+    if let Some(gallery) = show(SliceGallery::new(model, file, &mut slots, words)) {
+        let found = gallery.search_shortlist(&embedding, black_box(&mut shortlist), &mut matches);
+        black_box(found.as_slice());
+    }
+}
+
+fn galleries<E: Encoding, C: Code, const D: usize>(model: &Model<'_, E>, words: &mut [C::Word]) {
+    let Some(file) = show(GalleryFile::<C>::from_bytes(black_box(&[]))) else {
         return;
     };
     black_box((file.fingerprint(), file.dimension(), file.len(), file.is_empty()));
+    black_box(file.words());
     black_box(file.label(black_box(1)));
     for embedding in file.embeddings() {
         black_box(embedding);
     }
-    let Some(mut gallery) = show(Gallery::<'_, 4, 64>::new(model, Some(file))) else {
+    let Some(mut gallery) = show(Gallery::<'_, 4, D, C>::new(model, Some(file))) else {
         return;
     };
-    if let Some(embedding) = show(Embedding::normalize(buffer)) {
+    if let Some(embedding) = show(Embedding::<C>::from_slice(words)) {
         black_box(show(gallery.enrol(black_box("cup"), &embedding)));
         black_box(show(gallery.enrol_with_id(black_box(1), black_box("cup"), &embedding)));
         let matches: Matches<5> = gallery.search(&embedding);
@@ -129,18 +198,21 @@ fn galleries(model: &Model<'_, F32>, buffer: &mut [f32]) {
     for item in gallery.iter() {
         black_box(item);
     }
-    black_box(Gallery::<'_, 4, 64>::empty());
+    black_box(Gallery::<'_, 4, D, C>::empty());
 }
 
-fn slice_galleries(model: &Model<'_, F32>, buffer: &mut [f32]) {
-    let (query, memory) = buffer.split_at_mut_checked(black_box(64)).unwrap_or_default();
+fn slice_galleries<E: Encoding, C: Code, const D: usize>(
+    model: &Model<'_, E>,
+    words: &mut [C::Word],
+) {
+    let (query, memory) = words.split_at_mut_checked(black_box(64)).unwrap_or_default();
     let mut slots = [Slot::EMPTY; 4];
-    let Some(mut gallery) = show(SliceGallery::new(model, black_box(None), &mut slots, memory))
-    else {
+    let gallery = show(SliceGallery::<C>::new(model, black_box(None), &mut slots, memory));
+    let Some(mut gallery) = gallery else {
         return;
     };
-    black_box((gallery.dimension(), gallery.capacity()));
-    let Some(embedding) = show(Embedding::from_slice(query)) else {
+    black_box((gallery.words(), gallery.capacity()));
+    let Some(embedding) = show(Embedding::<C>::from_slice(query)) else {
         return;
     };
     black_box(show(gallery.enrol(black_box("cup"), &embedding)));
@@ -150,10 +222,13 @@ fn slice_galleries(model: &Model<'_, F32>, buffer: &mut [f32]) {
     let mut matches = [Match { id: 0, distance: 0.0 }; 3];
     black_box(gallery.search(&embedding, &mut matches).as_slice());
     few_shots(gallery.iter(), &embedding);
-    stores(model, &embedding);
+    stores::<E, C, D>(model, &embedding);
 }
 
-fn few_shots<'g>(items: impl Iterator<Item = gallery::Item<'g>>, query: &Embedding<'_>) {
+fn few_shots<'g, C: Code>(
+    items: impl Iterator<Item = gallery::Item<'g, C>>,
+    query: &Embedding<'_, C>,
+) {
     let mut prototypes = Prototypes::<3, 64>::default();
     let items = items.inspect(|item| {
         show(prototypes.add(item));
@@ -165,11 +240,13 @@ fn few_shots<'g>(items: impl Iterator<Item = gallery::Item<'g>>, query: &Embeddi
     black_box(Prototypes::<3, 64>::new());
 }
 
-fn stores(model: &Model<'_, F32>, embedding: &Embedding<'_>) {
-    type DeviceStore = Store<Flash, 64>;
+fn stores<E: Encoding, C: Code, const D: usize>(
+    model: &Model<'_, E>,
+    embedding: &Embedding<'_, C>,
+) {
     black_box(show(store::erase(&mut Flash, black_box(0..0))));
-    black_box(DeviceStore::capacity_of(black_box(1)));
-    let Some(mut store) = show(DeviceStore::open(Flash, black_box(0..0), model)) else {
+    black_box(Store::<Flash, D, C>::capacity_of(black_box(1)));
+    let Some(mut store) = show(Store::<Flash, D, C>::open(Flash, black_box(0..0), model)) else {
         return;
     };
     store.reserve_ids(black_box(1));
@@ -232,7 +309,23 @@ fn files(buffer: &mut [f32]) {
     let contents = black_box(ModelContents::new(Network::REFERENCE, &[]));
     black_box(show(model::file_len(&contents)));
     black_box(show(model::write(&contents, bytes)));
-    let contents = GalleryContents {
+    let contents = GalleryContents::<F32> {
+        fingerprint: black_box(1),
+        dimension: black_box(1),
+        names: black_box(""),
+        labels: black_box(&[]),
+        embeddings: black_box(&[]),
+    };
+    black_box(show(gallery::file_len(&contents)));
+    black_box(show(gallery::write(&contents, bytes)));
+    gallery_files::<U8>(bytes);
+    gallery_files::<Projected>(bytes);
+    gallery_files::<Binary>(bytes);
+    gallery_files::<TwoStage>(bytes);
+}
+
+fn gallery_files<C: Code>(bytes: &mut [u8]) {
+    let contents = GalleryContents::<C> {
         fingerprint: black_box(1),
         dimension: black_box(1),
         names: black_box(""),
@@ -246,7 +339,8 @@ fn files(buffer: &mut [f32]) {
 fn vectors(buffer: &mut [f32]) {
     let (x, y) = buffer.split_at_mut_checked(black_box(64)).unwrap_or_default();
     black_box((dot(x, y), squared_distance(x, y), normalize_pixel(black_box(1))));
-    black_box(show(Embedding::from_slice(x)));
+    black_box(show(Embedding::normalize(x)));
+    black_box(show(Embedding::<F32>::from_slice(x)));
     let mut slots = [Match { id: 0, distance: 0.0 }; 9];
     let mut top = TopK::new(black_box(&mut slots));
     let candidate = Match { id: black_box(1), distance: black_box(1.0) };

@@ -20,7 +20,7 @@ mod direct;
 mod pipeline;
 mod pool;
 mod requantize;
-mod winograd;
+pub(crate) mod winograd;
 
 pub use pipeline::Layer;
 pub(crate) use pipeline::means;

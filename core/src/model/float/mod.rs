@@ -90,6 +90,10 @@ impl Sealed for F32 {
         Ok((classifier, float::features(network, convs, image, workspace)?))
     }
 
+    fn projected_len(_: &&[f32]) -> Option<usize> {
+        None
+    }
+
     fn embedding_words(network: &Network) -> usize {
         network.embedding_len()
     }

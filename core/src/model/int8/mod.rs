@@ -230,6 +230,10 @@ impl Sealed for Int8 {
         Ok((packed.classifier, to_values(means)))
     }
 
+    fn projected_len(packed: &PackedInt8<'_>) -> Option<usize> {
+        packed.coder.map(|coder| coder.outputs()).filter(|&outputs| outputs != 0)
+    }
+
     fn embedding_words(network: &Network) -> usize {
         U8::words(network.embedding_len())
     }

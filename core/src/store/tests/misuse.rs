@@ -177,7 +177,7 @@ fn random_bytes_never_panic_and_erase_recovers() {
             }
         }
         // Either an error, or a store whose items are among those enrolled.
-        if let Ok(mut store) = open::<4, 256, D>(&mut flash) {
+        if let Ok(mut store) = open::<4, 256, D, F32>(&mut flash) {
             assert!(items(&mut store).into_iter().all(|(id, (label, _))| label == id.to_string()));
             let values = unit_vector::<D>(&mut random);
             let _ = store.enrol("new", &embedding(&values));
@@ -196,7 +196,7 @@ fn random_bytes_never_panic_and_erase_recovers() {
 fn foreign_data_is_refused() {
     let mut flash = Flash::new(3);
     flash.bytes = vec![0; 768];
-    assert_eq!(open::<4, 256, D>(&mut flash).err(), Some(StoreError::Corrupted));
+    assert_eq!(open::<4, 256, D, F32>(&mut flash).err(), Some(StoreError::Corrupted));
     assert!(flash.bytes.iter().all(|&byte| byte == 0));
 }
 
@@ -219,7 +219,56 @@ fn a_newer_version_is_refused() {
             2 => StoreError::Version { found: 2, newest: 1 },
             _ => StoreError::Code { found: 9 },
         };
-        assert_eq!(open::<4, 256, D>(&mut flash).err(), Some(expected));
+        assert_eq!(open::<4, 256, D, F32>(&mut flash).err(), Some(expected));
+    }
+}
+
+#[test]
+fn another_codes_store_is_refused() {
+    let mut flash = Flash::new(3);
+    enrol(&mut small(&mut flash), 2);
+    let before = flash.bytes.clone();
+    let error = Store::<_, D, U8>::open_for(&mut flash, 0..768, FINGERPRINT).err();
+    assert_eq!(error, Some(StoreError::Code { found: 0 }));
+    assert_eq!(flash.bytes, before);
+
+    let mut flash = Flash::new(3);
+    let mut store = Store::<_, D, U8>::open_for(&mut flash, 0..768, FINGERPRINT).unwrap();
+    let words = U8::sample::<D>(&mut Random(1));
+    store.enrol("cup", &embedding(&words)).unwrap();
+    let short = [0; D - 1];
+    let refused = StoreError::Dimension { expected: D, found: D - 1 };
+    assert_eq!(store.enrol("short", &embedding(&short)), Err(refused));
+    let mut bytes = Vec::new();
+    store.export(|piece| bytes.extend_from_slice(piece)).unwrap();
+    let error = open::<4, 256, D, F32>(&mut flash).err();
+    assert_eq!(error, Some(StoreError::Code { found: 1 }));
+    let mut other = Flash::new(3);
+    let refused = small(&mut other).import(&bytes, |_, _| unreachable!());
+    assert_eq!(refused, Err(StoreError::Code { found: 1 }));
+}
+
+#[test]
+fn u8_searches_rank_as_those_of_a_gallery() {
+    let mut flash = Flash::new(6);
+    let mut store = Store::<_, D, U8>::open_for(&mut flash, 0..6 * 256, FINGERPRINT).unwrap();
+    let mut random = Random(5);
+    let mut gallery = crate::Gallery::<'_, 12, D, U8>::empty();
+    for i in 0..12 {
+        // Every fourth item is the one before: ties.
+        if i % 4 != 3 {
+            random.next();
+        }
+        let words = U8::sample::<D>(&mut random.clone());
+        let id = store.enrol("", &embedding(&words)).unwrap();
+        gallery.enrol_with_id(id, "", &embedding(&words)).unwrap();
+    }
+    store.remove(7).unwrap();
+    gallery.remove(7).unwrap();
+    for _ in 0..20 {
+        let words = U8::sample::<D>(&mut random);
+        let query = embedding::<U8>(&words);
+        assert_eq!(store.search::<4>(&query), Ok(gallery.search(&query)));
     }
 }
 
@@ -233,6 +282,13 @@ fn capacities_are_as_documented() {
     assert_eq!(regions.map(Store::<Sectors, 256>::capacity_of), [9, 45, 189]);
     assert_eq!(regions.map(Store::<SmallPages, 256>::capacity_of), [9, 45, 189]);
     assert_eq!(regions.map(Store::<Sectors, 64>::capacity_of), [39, 195, 819]);
+    assert_eq!(regions.map(Store::<Sectors, { U8::words(256) }, U8>::capacity_of), [39, 195, 819]);
+    assert_eq!(
+        regions.map(Store::<SmallPages, { U8::words(256) }, U8>::capacity_of),
+        [45, 189, 765]
+    );
+    let projected = regions.map(Store::<Sectors, { Projected::words(32) }, Projected>::capacity_of);
+    assert_eq!(projected, [144, 720, 3024]);
     assert_eq!(Store::<Sectors, 256>::BLOCK_LEN, 4096);
     assert_eq!(Store::<SmallPages, 256>::BLOCK_LEN, 4096);
     for (layout, slot_len) in [

@@ -12,18 +12,39 @@ use std::vec::Vec;
 use flash::{FlashError, Nor, Random};
 
 use super::{Store, StoreError};
-use crate::Embedding;
+use crate::code::sealed::Sealed;
+use crate::{Code, Embedding, F32, Projected, U8};
 
 const FINGERPRINT: u32 = 0x1234_5678;
 /// Values of an embedding in most tests.
 const D: usize = 5;
 /// Words of 4 bytes; a block is one page of three slots.
 type Flash = Nor<4, 256>;
-type Items<const D: usize> = BTreeMap<u32, (String, [f32; D])>;
+type Items<const D: usize, C = F32> = BTreeMap<u32, (String, [<C as Sealed>::Word; D])>;
 
-fn open<const W: usize, const P: usize, const D: usize>(
+/// A code of which the tests make embeddings.
+trait Sample: Code {
+    fn sample<const D: usize>(random: &mut Random) -> [Self::Word; D];
+}
+
+impl Sample for F32 {
+    fn sample<const D: usize>(random: &mut Random) -> [f32; D] {
+        unit_vector(random)
+    }
+}
+
+impl Sample for U8 {
+    fn sample<const D: usize>(random: &mut Random) -> [u32; D] {
+        let means: Vec<u32> = (0..4 * (D - 1)).map(|_| random.next() as u32).collect();
+        let mut words = [0; D];
+        crate::code::encode_means(&means, &mut words);
+        words
+    }
+}
+
+fn open<const W: usize, const P: usize, const D: usize, C: Code>(
     flash: &mut Nor<W, P>,
-) -> Result<Store<&mut Nor<W, P>, D>, StoreError<FlashError>> {
+) -> Result<Store<&mut Nor<W, P>, D, C>, StoreError<FlashError>> {
     let end = flash.bytes.len() as u32;
     Store::open_for(flash, 0..end, FINGERPRINT)
 }
@@ -38,13 +59,13 @@ fn unit_vector<const D: usize>(random: &mut Random) -> [f32; D] {
     values
 }
 
-fn embedding(values: &[f32]) -> Embedding<'_> {
-    Embedding::from_slice(values).unwrap()
+fn embedding<C: Code>(words: &[C::Word]) -> Embedding<'_, C> {
+    Embedding::from_slice(words).unwrap()
 }
 
-fn items<const W: usize, const P: usize, const D: usize>(
-    store: &mut Store<&mut Nor<W, P>, D>,
-) -> Items<D> {
+fn items<const W: usize, const P: usize, const D: usize, C: Code>(
+    store: &mut Store<&mut Nor<W, P>, D, C>,
+) -> Items<D, C> {
     let mut items = BTreeMap::new();
     let mut visited = 0;
     store

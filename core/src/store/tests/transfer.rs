@@ -62,6 +62,31 @@ fn the_format_is_pinned() {
 }
 
 #[test]
+fn integer_codes_are_moved_word_by_word() {
+    let mut flash = Nor::<4, 256>::new(2);
+    let mut store = Store::<_, 2, U8>::open_for(&mut flash, 0..512, FINGERPRINT).unwrap();
+    let words = [0x8080_8080, 255];
+    let mut wrong = [0, 255];
+    assert!(Embedding::<U8>::from_slice(&words).is_ok());
+    store.enrol("cup", &embedding(&words)).unwrap();
+    let mut bytes = Vec::new();
+    store.export(|piece| bytes.extend_from_slice(piece)).unwrap();
+    assert_eq!(bytes[9], 1);
+    assert_eq!(bytes[32..40], *[words[0].to_le_bytes(), words[1].to_le_bytes()].concat());
+    store.remove(0).unwrap();
+    assert_eq!(store.import(&bytes, |_, _| {}), Ok(1));
+    store.for_each(|item| wrong.copy_from_slice(item.embedding)).unwrap();
+    assert_eq!(wrong, words);
+
+    // An inverse norm that is not the values', under a right checksum.
+    bytes[32] ^= 1;
+    let content = bytes.len() - 4;
+    let crc = crate::store::layout::checksum(&[&bytes[..content]]);
+    bytes[content..].copy_from_slice(&crc.to_le_bytes());
+    assert_eq!(store.import(&bytes, |_, _| unreachable!()), Err(StoreError::DamagedExport));
+}
+
+#[test]
 fn damaged_exports_are_refused_and_change_nothing() {
     let mut from = Flash::new(3);
     enrol(&mut small(&mut from), 3);

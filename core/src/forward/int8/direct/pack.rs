@@ -2,10 +2,10 @@
 //!
 //! Each output channel has a record of words, one after the other:
 //!
-//! 1. the bias,
-//! 2. the multiplier,
-//! 3. the weights, four to a word, the first in the lowest byte; each byte is
-//!    the weight + 128, from 1 to 255.
+//! 1. the weights, four to a word, the first in the lowest byte; each byte is
+//!    the weight + 128, from 1 to 255;
+//! 2. the bias;
+//! 3. the multiplier.
 //!
 //! In the first convolution the bytes are in the order `[input][ky][kx]`, so
 //! that few inputs fill their words; in the others in the order
@@ -18,7 +18,7 @@ use crate::QuantizedConv;
 use crate::chunks::{chunks, chunks_mut};
 
 /// Weights of one input and one output channel.
-const TAPS: usize = 9;
+pub(super) const TAPS: usize = 9;
 /// Largest bias.
 const MAX_BIAS: u32 = 1 << 30;
 /// A word of the weights 0.
@@ -61,7 +61,7 @@ pub(crate) fn pack(stage: Stage, conv: &QuantizedConv<'_>, out: &mut [u32]) {
     let kernels = chunks(conv.weights, TAPS * conv.inputs);
     let records = chunks_mut(out, record_len(stage, conv.inputs));
     for ((record, (bias, multiplier)), kernels) in records.zip(parameters).zip(kernels) {
-        let [first, second, weights @ ..] = record else { continue };
+        let [weights @ .., first, second] = record else { continue };
         *first = bias.cast_unsigned();
         *second = *multiplier;
         for (input, kernel) in chunks(kernels, TAPS).enumerate() {
@@ -83,7 +83,7 @@ pub(crate) fn check(stage: Stage, conv: &Conv<'_>) -> bool {
 }
 
 fn is_record(stage: Stage, inputs: usize, record: &[u32]) -> bool {
-    let [bias, multiplier, weights @ ..] = record else { return false };
+    let [weights @ .., bias, multiplier] = record else { return false };
     let weights = weights.iter().flat_map(|word| word.to_le_bytes());
     bias.cast_signed().unsigned_abs() <= MAX_BIAS
         && multiplier.cast_signed() >= 0
@@ -104,7 +104,7 @@ pub(crate) fn unpack(
     let kernels = chunks_mut(weights, TAPS * conv.inputs);
     let records = chunks(conv.packed, record_len(stage, conv.inputs));
     for ((record, (bias, multiplier)), kernels) in records.zip(parameters).zip(kernels) {
-        let [first, second, words @ ..] = record else { continue };
+        let [words @ .., first, second] = record else { continue };
         *bias = first.cast_signed();
         *multiplier = *second;
         for (input, kernel) in chunks_mut(kernels, TAPS).enumerate() {

@@ -6,14 +6,33 @@
 
 use core::num::Wrapping;
 
-use super::IMAGE_WORDS;
 use super::products::halves;
-use crate::chunks::chunks;
+use super::{IMAGE_WORDS, window};
+use crate::chunks::{chunks, chunks_mut};
 use crate::forward::int8::requantize;
+
+/// Words that [`convolve_pool`] works in.
+pub(crate) const SCRATCH: usize = IMAGE_WORDS;
+
+/// One row of pixels of `blocks` words from 4 rows of an image.
+pub(crate) fn convolve_pool(
+    packed: &[u32],
+    rows: [&[u8]; 4],
+    blocks: usize,
+    out: &mut [u32],
+    scratch: &mut [u32],
+) {
+    let Some(v) = scratch.first_chunk_mut() else { return };
+    for (x, out) in chunks_mut(out, blocks).enumerate() {
+        let Some(rows) = window(&rows, 2 * x, 4) else { return };
+        tile(rows, v);
+        outputs(packed, v, out);
+    }
+}
 
 /// V of 4x4 pixels.
 #[inline(never)]
-pub(crate) fn tile(rows: [&[u8]; 4], v: &mut [u32; IMAGE_WORDS]) {
+fn tile(rows: [&[u8]; 4], v: &mut [u32; IMAGE_WORDS]) {
     let columns: [[i32; 4]; 4] = core::array::from_fn(|x| {
         filter(rows.map(|row| i32::from(row.get(x).copied().unwrap_or_default())))
     });
@@ -45,7 +64,7 @@ fn filter([a, b, c, d]: [i32; 4]) -> [i32; 4] {
 /// Activations of one pooled pixel, a word for each block of packed
 /// parameters.
 #[inline(never)]
-pub(crate) fn outputs(packed: &[u32], v: &[u32; IMAGE_WORDS], out: &mut [u32]) {
+fn outputs(packed: &[u32], v: &[u32; IMAGE_WORDS], out: &mut [u32]) {
     for (block, out) in chunks(packed, 4 * (IMAGE_WORDS + 2)).zip(out) {
         let mut word = 0;
         for output in block.as_chunks::<{ IMAGE_WORDS + 2 }>().0.iter().rev() {
@@ -55,7 +74,7 @@ pub(crate) fn outputs(packed: &[u32], v: &[u32; IMAGE_WORDS], out: &mut [u32]) {
     }
 }
 
-#[inline(always)]
+#[inline(never)]
 fn activation(output: &[u32; IMAGE_WORDS + 2], v: &[u32; IMAGE_WORDS]) -> u32 {
     let [u0, u1, u2, u3, u4, u5, u6, u7, bias, multiplier] = *output;
     let [v0, v1, v2, v3, v4, v5, v6, v7] = *v;
@@ -64,8 +83,10 @@ fn activation(output: &[u32; IMAGE_WORDS + 2], v: &[u32; IMAGE_WORDS]) -> u32 {
         [a * c, b * d]
     };
     let split = |u, v| {
+        // Multiplies and adds, then doubles and subtracts: one instruction each.
         let [a, b] = products(u, v);
-        [a + b, a - b]
+        let sum = a + b;
+        [sum, sum - (b + b)]
     };
     let [g, h] = split(u0, v0);
     let [s1, d1] = split(u1, v1);

@@ -67,12 +67,21 @@
 //!
 //! A tile is transformed, then multiplied with all blocks. Either step is one
 //! function, which has a portable form and may have one in machine
-//! instructions. V has the order of U: for each element a word for each pair.
+//! instructions. V has the order of U: for each element a word for each pair. For
+//! Armv6-M a pair is two words in pooled convolutions, and the image with one
+//! channel has a layout of its own, in which a kernel serves a row of tiles.
 
+#[cfg_attr(
+    machine,
+    allow(dead_code, reason = "machine instructions take some portable forms' place")
+)]
 mod image;
 mod packing;
+#[cfg_attr(machine, allow(dead_code, reason = "as above"))]
 mod plain;
+#[cfg_attr(machine, allow(dead_code, reason = "as above"))]
 mod pooled;
+#[cfg_attr(machine, allow(dead_code, reason = "as above"))]
 mod products;
 #[cfg(test)]
 mod tests;
@@ -81,9 +90,26 @@ pub(crate) use packing::{check, pack, packed_len, unpack};
 
 use super::{Conv, QUAD, Stage};
 use crate::chunks::chunks_mut;
+#[cfg(arm_v6m)]
+use crate::machine::v6m as kernels;
+#[cfg(arm_dsp)]
+use crate::machine::winograd_dsp as kernels;
+#[cfg(not(any(arm_dsp, arm_v6m)))]
+use portable as kernels;
+
+/// The kernels in portable Rust, which define the bits of those in machine
+/// instructions.
+pub(crate) mod portable {
+    pub(crate) use super::image::{SCRATCH as IMAGE_SCRATCH, convolve_pool as image_row};
+    pub(crate) use super::plain::{outputs as plain_outputs, tile as plain_tile};
+    pub(crate) use super::pooled::{
+        PAIR as POOLED_PAIR, outputs as pooled_outputs, tile as pooled_tile,
+        tile_of_pixels as pooled_tile_of_pixels,
+    };
+}
 
 /// The inverse of 9 modulo 2^32.
-const NINTH: u32 = 0x38E3_8E39;
+pub(crate) const NINTH: u32 = 0x38E3_8E39;
 
 /// Rows and columns of outputs that [`convolve`] computes.
 pub(crate) const TILE: (usize, usize) = (3, 3);
@@ -99,8 +125,8 @@ const IMAGE_WORDS: usize = 8;
 pub(crate) const fn scratch_len(stage: Stage, inputs: usize, _outputs: usize) -> usize {
     let pairs = 2 * inputs.div_ceil(QUAD);
     match stage {
-        Stage::First if inputs == 1 => IMAGE_WORDS,
-        Stage::First | Stage::Second => POOLED_ELEMENTS * pairs,
+        Stage::First if inputs == 1 => kernels::IMAGE_SCRATCH,
+        Stage::First | Stage::Second => POOLED_ELEMENTS * pairs * kernels::POOLED_PAIR,
         Stage::Third => PLAIN_ELEMENTS * pairs,
     }
 }
@@ -114,21 +140,15 @@ pub(crate) fn convolve_pool_image(
     out: &mut [u32],
     scratch: &mut [u32],
 ) {
-    let pixels = chunks_mut(out, conv.outputs.div_ceil(QUAD));
+    let blocks = conv.outputs.div_ceil(QUAD);
     if conv.inputs == 1 {
-        let Some(v) = scratch.first_chunk_mut() else { return };
-        for (x, out) in pixels.enumerate() {
-            let Some(rows) = window(&rows, 2 * x, 4) else { return };
-            image::tile(rows, v);
-            image::outputs(conv.packed, v, out);
-        }
-    } else {
-        let Some(v) = scratch.get_mut(..scratch_len(Stage::First, conv.inputs, 0)) else { return };
-        for (x, out) in pixels.enumerate() {
-            let Some(rows) = window(&rows, 2 * x * conv.inputs, 4 * conv.inputs) else { return };
-            pooled::tile_of_pixels(rows, conv.inputs, v);
-            pooled::outputs(conv.packed, v, out);
-        }
+        return kernels::image_row(conv.packed, rows, blocks, out, scratch);
+    }
+    let Some(v) = scratch.get_mut(..scratch_len(Stage::First, conv.inputs, 0)) else { return };
+    for (x, out) in chunks_mut(out, blocks).enumerate() {
+        let Some(rows) = window(&rows, 2 * x * conv.inputs, 4 * conv.inputs) else { return };
+        kernels::pooled_tile_of_pixels(rows, conv.inputs, v);
+        kernels::pooled_outputs(conv.packed, v, out);
     }
 }
 
@@ -144,8 +164,8 @@ pub(crate) fn convolve_pool(
     let Some(v) = scratch.get_mut(..scratch_len(Stage::Second, conv.inputs, 0)) else { return };
     for (x, out) in chunks_mut(out, conv.outputs.div_ceil(QUAD)).enumerate() {
         let Some(rows) = window(&rows, 2 * x * quads, 4 * quads) else { return };
-        pooled::tile(rows, v);
-        pooled::outputs(conv.packed, v, out);
+        kernels::pooled_tile(rows, v);
+        kernels::pooled_outputs(conv.packed, v, out);
     }
 }
 
@@ -165,13 +185,13 @@ pub(crate) fn convolve(
         let row = rows.get(y).and_then(|row| row.get(x * quads..)).unwrap_or_default();
         row.get(..5 * quads).unwrap_or(row)
     });
-    plain::tile(rows, v);
-    plain::outputs(conv.packed, v, out);
+    kernels::plain_tile(rows, v);
+    kernels::plain_outputs(conv.packed, v, out);
 }
 
 /// The same `len` values of four rows.
 #[inline(always)]
-fn window<'a, T>(rows: &[&'a [T]; 4], start: usize, len: usize) -> Option<[&'a [T]; 4]> {
+pub(crate) fn window<'a, T>(rows: &[&'a [T]; 4], start: usize, len: usize) -> Option<[&'a [T]; 4]> {
     let [a, b, c, d] = rows.map(|row| row.get(start..)?.get(..len));
     Some([a?, b?, c?, d?])
 }

@@ -1,8 +1,8 @@
 //! F(3x3, 3x3).
 
-use super::products::{self, Sums, dot, exact, pairs};
+use super::products::{Sums, blocks, exact, lane, pairs, products};
 use super::{NINTH, PLAIN_ELEMENTS};
-use crate::chunks::chunks;
+use crate::forward::int8::requantize;
 
 /// V of 5x5 pixels of activations: five rows, for each of `v.len() / 50` words
 /// of a pixel. Pixels that the rows do not hold are 0.
@@ -56,52 +56,41 @@ fn filter([a, b, c, d, e]: [u32; 5]) -> [u32; 5] {
 #[inline(never)]
 pub(crate) fn outputs(packed: &[u32], v: &[u32], out: &mut [u32]) {
     let pairs = v.len() / PLAIN_ELEMENTS;
-    let blocks = out.len() / 9;
-    for (index, block) in products::blocks(packed, v).enumerate().take(blocks) {
-        let mut sums = [[Sums::default(); 3]; 3];
-        let rows = chunks(block.elements, 5 * pairs).zip(chunks(v, 5 * pairs));
-        for (y, (u, v)) in rows.enumerate() {
-            let mut products = chunks(u, pairs).zip(chunks(v, pairs)).map(|(u, v)| dot(v, u));
-            let mut next = || products.next().unwrap_or_default();
-            let row = combine([next(), next(), next(), next(), next()]);
-            accumulate(&mut sums, row, y);
-        }
-        let pixels = out.get_mut(index..).unwrap_or_default().iter_mut().step_by(blocks.max(1));
-        for (out, sums) in pixels.zip(sums.as_flattened()) {
-            let mut quarters = block.biases;
-            for (a, sum) in quarters.iter_mut().zip(sums) {
-                *a = a.wrapping_add(sum.wrapping_mul(NINTH.cast_signed()));
+    let count = out.len() / 9;
+    for (index, block) in blocks(packed, v).enumerate().take(count) {
+        let mut sums = [Sums::default(); PLAIN_ELEMENTS];
+        products(v, block.elements, pairs, &mut sums);
+        // Each output's byte comes in at the top of a word.
+        for (output, (bias, multiplier)) in block.parameters().enumerate() {
+            let convolved = convolution(&sums, output);
+            let words = out.get_mut(index..).unwrap_or_default().iter_mut().step_by(count.max(1));
+            for (word, sum) in words.zip(convolved.as_flattened()) {
+                let sum = bias.wrapping_add(sum.wrapping_mul(NINTH.cast_signed()));
+                *word = *word >> 8 | requantize(sum, multiplier) << 24;
             }
-            *out = products::activations(quarters, &block.multipliers);
         }
     }
+}
+
+/// A^T M A for M the sums of an output.
+#[inline(always)]
+fn convolution(sums: &[Sums; PLAIN_ELEMENTS], output: usize) -> [[i32; 3]; 3] {
+    let mut columns = [[0; 3]; 5];
+    for (x, column) in columns.iter_mut().enumerate() {
+        let sum = |y: usize| sums.get(5 * y + x).map(|s| lane(s, output)).unwrap_or_default();
+        *column = combine([sum(0), sum(1), sum(2), sum(3), sum(4)]);
+    }
+    let row = |y: usize| combine(columns.each_ref().map(|c| c.get(y).copied().unwrap_or_default()));
+    [row(0), row(1), row(2)]
 }
 
 /// A^T times a vector.
 #[inline(always)]
-fn combine([a, b, c, d, e]: [Sums; 5]) -> [Sums; 3] {
-    let lane = |sums: &Sums, i: usize| sums.get(i).copied().unwrap_or_default();
-    let mut out = [Sums::default(); 3];
-    let [p, q, r] = &mut out;
-    for (i, ((p, q), r)) in p.iter_mut().zip(q).zip(r).enumerate() {
-        let [a, b, c, d, e] = [&a, &b, &c, &d, &e].map(|sums| lane(sums, i));
-        let sum = b.wrapping_add(c);
-        *p = a.wrapping_add(sum).wrapping_add(d);
-        *q = b.wrapping_sub(c).wrapping_add(d.wrapping_mul(2));
-        *r = sum.wrapping_add(d.wrapping_mul(4)).wrapping_add(e);
-    }
-    out
-}
-
-/// Adds a row of products, already combined along the row, to each row of
-/// outputs with its factor in A^T.
-#[inline(always)]
-fn accumulate(sums: &mut [[Sums; 3]; 3], row: [Sums; 3], y: usize) {
-    const FACTORS: [[i32; 3]; 5] = [[1, 0, 0], [1, 1, 1], [1, -1, 1], [1, 2, 4], [0, 0, 1]];
-    let factors = FACTORS.get(y).copied().unwrap_or_default();
-    for (sums, factor) in sums.iter_mut().zip(factors) {
-        for (sum, value) in sums.as_flattened_mut().iter_mut().zip(row.as_flattened()) {
-            *sum = sum.wrapping_add(value.wrapping_mul(factor));
-        }
-    }
+fn combine([a, b, c, d, e]: [i32; 5]) -> [i32; 3] {
+    let sum = b.wrapping_add(c);
+    [
+        a.wrapping_add(sum).wrapping_add(d),
+        b.wrapping_sub(c).wrapping_add(d.wrapping_mul(2)),
+        sum.wrapping_add(d.wrapping_mul(4)).wrapping_add(e),
+    ]
 }

@@ -1,8 +1,11 @@
 //! F(2x2, 3x3) and the maximum over its four outputs.
 
-use super::products::{self, Sums, add, dot, exact, max, sub};
+use super::products::{Sums, blocks, exact, lane, products};
 use super::{POOLED_ELEMENTS, QUAD};
-use crate::chunks::chunks;
+use crate::forward::int8::requantize;
+
+/// Words of V for a pair of channels.
+pub(crate) const PAIR: usize = 1;
 
 /// V of 4x4 pixels of activations: four rows, for each of `v.len() / 32` words
 /// of a pixel.
@@ -79,34 +82,32 @@ fn filter([a, b, c, d]: [u32; 4]) -> [u32; 4] {
 #[inline(never)]
 pub(crate) fn outputs(packed: &[u32], v: &[u32], out: &mut [u32]) {
     let pairs = v.len() / POOLED_ELEMENTS;
-    for (block, out) in products::blocks(packed, v).zip(out) {
-        let mut rows = chunks(block.elements, 4 * pairs).zip(chunks(v, 4 * pairs));
-        let mut row = || {
-            let (u, v) = rows.next().unwrap_or_default();
-            let mut products = chunks(u, pairs).zip(chunks(v, pairs)).map(|(u, v)| dot(v, u));
-            let mut next = || products.next().unwrap_or_default();
-            combine([next(), next(), next(), next()])
-        };
-        let [a, b, c, d] = [row(), row(), row(), row()];
-        let sums = maximum(a, b, c, d);
-        *out = products::activations(add(sums, block.biases), &block.multipliers);
+    for (block, out) in blocks(packed, v).zip(out) {
+        let mut sums = [Sums::default(); POOLED_ELEMENTS];
+        products(v, block.elements, pairs, &mut sums);
+        let mut word = 0;
+        for (output, (bias, multiplier)) in block.parameters().enumerate() {
+            let sum = maximum(&sums, output).wrapping_add(bias);
+            word |= requantize(sum, multiplier) << (8 * output);
+        }
+        *out = word;
     }
+}
+
+/// The maximum over A^T M A for M the sums of an output.
+#[inline(always)]
+fn maximum(sums: &[Sums; POOLED_ELEMENTS], output: usize) -> i32 {
+    let row = |i: usize| {
+        let sum = |j: usize| sums.get(4 * i + j).map(|sums| lane(sums, output)).unwrap_or_default();
+        combine([sum(0), sum(1), sum(2), sum(3)])
+    };
+    let [[a, p], [b, q], [c, r], [d, s]] = [row(0), row(1), row(2), row(3)];
+    let ([y00, y10], [y01, y11]) = (combine([a, b, c, d]), combine([p, q, r, s]));
+    y00.max(y01).max(y10.max(y11))
 }
 
 /// A^T times a vector.
 #[inline(always)]
-fn combine([a, b, c, d]: [Sums; 4]) -> [Sums; 2] {
-    [sub(add(a, b), c), add(add(b, c), d)]
-}
-
-/// The maximum over A^T times the rows.
-#[inline(always)]
-fn maximum(a: [Sums; 2], b: [Sums; 2], c: [Sums; 2], d: [Sums; 2]) -> Sums {
-    let [a0, a1] = a;
-    let [b0, b1] = b;
-    let [c0, c1] = c;
-    let [d0, d1] = d;
-    let [y00, y10] = combine([a0, b0, c0, d0]);
-    let [y01, y11] = combine([a1, b1, c1, d1]);
-    max(max(y00, y01), max(y10, y11))
+fn combine([a, b, c, d]: [i32; 4]) -> [i32; 2] {
+    [a.wrapping_add(b).wrapping_sub(c), b.wrapping_add(c).wrapping_add(d)]
 }

@@ -1,7 +1,7 @@
 //! Products of a transformed tile with a block of output channels.
 
 use super::QUAD;
-use crate::forward::int8::requantize;
+use crate::chunks::chunks;
 
 /// One sum for each output channel of a block.
 pub(super) type Sums = [i32; QUAD];
@@ -27,10 +27,21 @@ pub(super) const fn pairs(word: u32) -> [u32; 2] {
 
 /// Biases, multipliers and elements of a block.
 pub(super) struct Block<'a> {
-    pub biases: Sums,
-    pub multipliers: [u32; QUAD],
+    biases: &'a [u32; QUAD],
+    multipliers: &'a [u32; QUAD],
     /// For each element and pair of channels a word for each output.
     pub elements: &'a [[u32; QUAD]],
+}
+
+impl Block<'_> {
+    /// Each output's bias and multiplier.
+    #[inline(always)]
+    pub fn parameters(&self) -> impl Iterator<Item = (i32, u32)> {
+        self.biases
+            .iter()
+            .zip(self.multipliers)
+            .map(|(bias, multiplier)| (bias.cast_signed(), *multiplier))
+    }
 }
 
 /// The blocks of a convolution, for a transformed tile of as many elements.
@@ -40,20 +51,18 @@ pub(super) fn blocks<'a>(
     v: &[u32],
 ) -> impl Iterator<Item = Block<'a>> + use<'a> {
     let len = 2 * QUAD + QUAD * v.len();
-    crate::chunks::chunks(packed, len).filter_map(|block| {
+    chunks(packed, len).filter_map(|block| {
         let (biases, rest) = block.split_first_chunk()?;
         let (multipliers, elements) = rest.split_first_chunk()?;
-        Some(Block {
-            biases: biases.map(u32::cast_signed),
-            multipliers: *multipliers,
-            elements: elements.as_chunks().0,
-        })
+        Some(Block { biases, multipliers, elements: elements.as_chunks().0 })
     })
 }
 
 /// Sums of the products of one element of V and U over all pairs of channels.
-#[inline(always)]
-pub(super) fn dot(v: &[u32], u: &[[u32; QUAD]]) -> Sums {
+///
+/// Not inlined: the loop needs all registers.
+#[inline(never)]
+fn dot(v: &[u32], u: &[[u32; QUAD]], out: &mut Sums) {
     let mut sums = [0; QUAD];
     for (v, u) in v.iter().zip(u) {
         let [low, high] = halves(*v);
@@ -62,35 +71,19 @@ pub(super) fn dot(v: &[u32], u: &[[u32; QUAD]]) -> Sums {
             *sum = i32::wrapping_add(*sum, a.wrapping_mul(low)).wrapping_add(b.wrapping_mul(high));
         }
     }
-    sums
+    *out = sums;
 }
 
-#[inline(always)]
-pub(super) fn add(a: Sums, b: Sums) -> Sums {
-    core::array::from_fn(|i| lane(&a, i).wrapping_add(lane(&b, i)))
-}
-
-#[inline(always)]
-pub(super) fn sub(a: Sums, b: Sums) -> Sums {
-    core::array::from_fn(|i| lane(&a, i).wrapping_sub(lane(&b, i)))
-}
-
-#[inline(always)]
-pub(super) fn max(a: Sums, b: Sums) -> Sums {
-    core::array::from_fn(|i| lane(&a, i).max(lane(&b, i)))
-}
-
-#[inline(always)]
-fn lane(sums: &Sums, i: usize) -> i32 {
-    sums.get(i).copied().unwrap_or_default()
-}
-
-/// A word of activations.
-#[inline(always)]
-pub(super) fn activations(sums: Sums, multipliers: &[u32; QUAD]) -> u32 {
-    let mut word = 0;
-    for (sum, multiplier) in sums.iter().zip(multipliers).rev() {
-        word = word << 8 | requantize(*sum, *multiplier);
+/// [`dot`] for each element.
+#[inline(never)]
+pub(super) fn products(v: &[u32], u: &[[u32; QUAD]], pairs: usize, sums: &mut [Sums]) {
+    for (sums, (v, u)) in sums.iter_mut().zip(chunks(v, pairs).zip(chunks(u, pairs))) {
+        dot(v, u, sums);
     }
-    word
+}
+
+/// The sum of an output.
+#[inline(always)]
+pub(super) fn lane(sums: &Sums, output: usize) -> i32 {
+    sums.get(output).copied().unwrap_or_default()
 }
