@@ -3,10 +3,11 @@
 
 use lookalike::model::SelfTest;
 use lookalike::{Int8, Model, Network, Packing};
-use lookalike_tests::int8_oracle;
+use lookalike_tests::int8_oracle::{self, Int8Activations};
 use lookalike_tests::quantized::Int8Case;
 use lookalike_trainer::data::mnist;
 use lookalike_trainer::files::AlignedBytes;
+use lookalike_trainer::quantize::{Forward, Layer};
 use proptest::prelude::*;
 
 const PACKINGS: [Packing; 2] = [Packing::Compact, Packing::Fast];
@@ -20,13 +21,37 @@ fn networks() -> impl Strategy<Value = Network> {
     })
 }
 
+/// The trainer's own forward pass leaves the oracle's activations.
+fn check_trainer(case: &Int8Case, expected: &[Int8Activations]) -> Result<(), TestCaseError> {
+    let layers = case.convs().map(|conv| Layer {
+        inputs: conv.inputs,
+        weights: conv.weights.to_vec(),
+        biases: conv.biases.to_vec(),
+        multipliers: conv.multipliers.to_vec(),
+    });
+    let forward = Forward::new(&case.network, layers.each_ref());
+    for (image, expected) in case.images.iter().zip(expected) {
+        let maps = [&expected.pool1, &expected.pool2, &expected.conv3];
+        for (found, map) in forward.activations(image).iter().zip(maps) {
+            let pixels = map.height * map.width;
+            let expected: Vec<u8> = (0..pixels * map.channels)
+                .map(|i| map.values[i % map.channels * pixels + i / map.channels])
+                .collect();
+            prop_assert_eq!(found, &expected);
+        }
+    }
+    Ok(())
+}
+
 /// The embeddings of all images, by both packings and by the oracle.
 fn check(case: &Int8Case) -> Result<(), TestCaseError> {
-    let expected: Vec<Vec<u32>> = case
+    let activations: Vec<Int8Activations> = case
         .images
         .iter()
-        .map(|image| int8_oracle::forward(&case.network, &case.convs(), image).code)
+        .map(|image| int8_oracle::forward(&case.network, &case.convs(), image))
         .collect();
+    check_trainer(case, &activations)?;
+    let expected: Vec<Vec<u32>> = activations.into_iter().map(|a| a.code).collect();
     let pixels = case.images.concat();
     let self_test = SelfTest { images: &pixels, embeddings: &expected.concat() };
     let mut fingerprints = Vec::new();

@@ -98,6 +98,9 @@ fn the_demo_shows_the_difference() {
         "cross-entropy.model",
         "triplet.model",
         "triplet.gallery",
+        "cross-entropy.int8.model",
+        "triplet.int8.model",
+        "triplet.int8.gallery",
         "metrics.json",
         "precision-recall.svg",
         "retrieved-cross-entropy.png",
@@ -108,6 +111,12 @@ fn the_demo_shows_the_difference() {
     }
     let found = bench
         .json("search demo/triplet.model --gallery demo/triplet.gallery demo/queries/7.png -k 5");
+    assert_eq!(found["results"][0]["matches"][0]["label"], "7");
+    let int8 = number(&json, "/int8/triplet/mean_average_precision");
+    assert!((triplet - int8).abs() <= 0.002, "{triplet} in f32, {int8} as int8");
+    let found = bench.json(
+        "search demo/triplet.int8.model --gallery demo/triplet.int8.gallery demo/queries/7.png -k 5",
+    );
     assert_eq!(found["results"][0]["matches"][0]["label"], "7");
 }
 
@@ -157,4 +166,40 @@ fn evaluation_stays_under_300_mb() {
     println!("peak {} MB", peak / 1024);
     assert!(peak > 10 * 1024, "not measured: {peak} kB");
     assert!(peak < 300 * 1024, "{peak} kB");
+}
+
+/// Trains a triplet model on `data`, quantises it and measures its codes on all
+/// test images.
+fn codes_keep_their_promise(data: &str) {
+    let bench = Bench::new();
+    bench.ok(&format!("train --loss triplet --data {data} --epochs 10 --out a.model"));
+    bench.ok(&format!("quantize a.model --data {data} --out a8.model"));
+    println!(
+        "{}",
+        common::text(&bench.ok(&format!("codes a.model --int8 a8.model --data {data}")).stdout)
+    );
+    let table = bench.json(&format!("codes a.model --int8 a8.model --data {data}"));
+    assert_eq!(table["images"], 10_000);
+    let drop = |row: usize, figure: &str| number(&table, &format!("/rows/{row}/{figure}"));
+    assert!(drop(1, "map_drop") <= 0.002 && drop(1, "precision_drop") <= 0.001, "int8");
+    assert!(drop(2, "map_drop") <= 0.001, "u8");
+    assert_eq!(number(&table, "/rows/3/bytes_per_item"), 36.0);
+    assert!(drop(3, "map_drop") <= 0.005, "projected to 32");
+    assert_eq!(number(&table, "/rows/6/bytes_per_item"), 292.0);
+    assert!(drop(6, "map_drop") <= 0.01, "two-stage");
+}
+
+#[test]
+#[ignore = "trains for 10 epochs"]
+fn codes_keep_their_promise_on_mnist() {
+    codes_keep_their_promise("mnist");
+}
+
+/// Needs the files of Fashion-MNIST, which Debian's `dataset-fashion-mnist`
+/// installs, or in the directory that `FASHION_MNIST` names.
+#[test]
+#[ignore = "trains for 10 epochs, on files that must be there"]
+fn codes_keep_their_promise_on_fashion_mnist() {
+    let installed = "/usr/share/datasets/fashion-mnist".to_owned();
+    codes_keep_their_promise(&std::env::var("FASHION_MNIST").unwrap_or(installed));
 }

@@ -14,6 +14,8 @@ fn every_command_has_help_with_an_example() {
         "train",
         "evaluate",
         "calibrate",
+        "quantize",
+        "codes",
         "bench",
         "gallery",
         "search",
@@ -173,6 +175,139 @@ fn calibration_is_kept_in_the_model_and_changes_nothing_else() {
 }
 
 #[test]
+fn int8_models_are_taken_as_f32_ones_are() {
+    let bench = Bench::new();
+    bench.ok(
+        "train --loss triplet --data data --widths 4,4,8 --epochs 30 --batch-size 30 --out a.model",
+    );
+    let report = bench.json("quantize a.model --data data --out a8.model --project 8");
+    assert_eq!(report["trials"].as_array().unwrap().len(), 9);
+    assert_eq!(report["layers"].as_array().unwrap().len(), 3);
+    let compact =
+        bench.ok("quantize a.model --data data --out compact.model --packing compact --project 8");
+    let said = text(&compact.stdout);
+    assert!(said.contains("range by max") && said.contains("convolution 3"), "{said}");
+
+    let inspected = bench.json("inspect a8.model");
+    assert_eq!((&inspected["encoding"], &inspected["packing"]), (&"int8".into(), &"fast".into()));
+    assert_eq!(inspected["coder"]["projected_dimensions"], 8);
+    let other = bench.json("inspect compact.model");
+    assert_eq!(other["packing"], "compact");
+    assert_eq!(other["fingerprint"], inspected["fingerprint"]);
+    assert!(other["flash_bytes"].as_u64() < inspected["flash_bytes"].as_u64());
+    assert!(text(&bench.ok("inspect a8.model").stdout).contains("int8, packed fast"));
+
+    let [f32, int8, same] = ["a.model", "a8.model", "compact.model"].map(|model| {
+        bench.json(&format!("evaluate {model} --data data"))["mean_average_precision"]
+            .as_f64()
+            .unwrap()
+    });
+    assert!((f32 - int8).abs() < 0.02, "{f32} {int8}");
+    assert_eq!(int8, same);
+
+    bench.ok("embed a8.model --data data --out x.npy");
+    let vectors: ndarray::Array2<f32> = ndarray_npy::read_npy(bench.path("x.npy")).unwrap();
+    assert_eq!(vectors.dim(), (30, 32));
+    for row in vectors.rows() {
+        assert!((row.dot(&row) - 1.0).abs() < 1e-5);
+    }
+
+    bench.ok("calibrate a8.model --data data --false-accept-rate 0.2 --impostor-classes 2");
+    let calibrated = bench.json("inspect a8.model");
+    assert!(calibrated["acceptance"]["threshold"].is_f64());
+    assert_eq!(calibrated["fingerprint"], inspected["fingerprint"]);
+    assert_eq!(calibrated["coder"], inspected["coder"]);
+}
+
+#[test]
+fn galleries_of_every_code_are_searched() {
+    let bench = Bench::new();
+    bench.ok(
+        "train --loss triplet --data data --widths 4,4,8 --epochs 30 --batch-size 30 --out a.model",
+    );
+    bench.ok("quantize a.model --data data --out a8.model --project 8");
+    let query = image::GrayImage::from_raw(20, 20, common::images(2, 3).0[400..].to_vec()).unwrap();
+    query.save(bench.path("query.png")).unwrap();
+    for (model, code, bytes) in [
+        ("a.model", "f32", 128),
+        ("a.model", "u8", 36),
+        ("a8.model", "u8", 36),
+        ("a8.model", "projected", 12),
+        ("a8.model", "binary", 4),
+        ("a8.model", "two-stage", 40),
+    ] {
+        bench.ok(&format!("gallery {model} --data data --out a.gallery --code {code}"));
+        let gallery = bench.json("inspect a.gallery");
+        assert_eq!((&gallery["code"], &gallery["items"]), (&code.into(), &60.into()));
+        assert!(gallery["flash_bytes"].as_u64().unwrap() >= 60 * bytes, "{code}: {gallery}");
+        let found = bench.json(&format!("search {model} --gallery a.gallery query.png -k 3"));
+        let matches = found["results"][0]["matches"].as_array().unwrap();
+        assert_eq!(matches.len(), 3);
+        assert!(matches.iter().all(|m| m["label"] == "1"), "{code}: {found}");
+    }
+    bench.ok("gallery a8.model --data data --out default.gallery");
+    assert_eq!(bench.json("inspect default.gallery")["code"], "u8");
+}
+
+#[test]
+fn codes_that_a_model_does_not_make_are_refused() {
+    let bench = Bench::new();
+    bench.train("a.model", "");
+    bench.ok("quantize a.model --data data --out bits.model --project 0");
+    for (arguments, wanted) in [
+        ("gallery a.model --data data --out x --code binary", "quantise it first"),
+        ("gallery bits.model --data data --out x --code f32", "choose u8"),
+        ("gallery bits.model --data data --out x --code projected", "--project"),
+        ("quantize bits.model --data data --out x", "quantised already"),
+        ("export bits.model --out x", "int8"),
+        ("search a.model --gallery bits.gallery x.png", "made by another model"),
+    ] {
+        bench.ok("gallery bits.model --data data --out bits.gallery --code binary");
+        let output = bench.trainer(arguments).output().unwrap();
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{arguments}: {said}");
+        assert!(said.contains(wanted), "{arguments}: {said}");
+        assert!(!bench.path("x").exists(), "{arguments}");
+    }
+    for arguments in [
+        "quantize a.model --data data --out x --project 257",
+        "quantize a.model --data data --out x --packing other",
+        "codes a.model --data data --int8 a.model",
+    ] {
+        let output = bench.trainer(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments}: {}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn codes_are_compared_in_one_table() {
+    let bench = Bench::new();
+    bench.ok(
+        "train --loss cross-entropy --data data --widths 4,4,8 --epochs 20 --batch-size 20 --lr 0.01 --out a.model",
+    );
+    bench.ok("quantize a.model --data data --out a8.model --project 8");
+    let [f32, int8] = ["a.model", "a8.model"]
+        .map(|m| bench.json(&format!("evaluate {m} --data data"))["accuracy"].as_f64().unwrap());
+    assert!(f32 > 0.9 && (f32 - int8).abs() < 0.05, "accuracy {f32} {int8}");
+
+    let given = bench.json("codes a.model --int8 a8.model --data data --project 8,16");
+    let rows = given["rows"].as_array().unwrap();
+    let bytes: Vec<_> = rows.iter().map(|row| row["bytes_per_item"].as_u64().unwrap()).collect();
+    assert_eq!(bytes, [128, 128, 36, 12, 20, 4, 40]);
+    for row in rows {
+        for key in ["mean_average_precision", "map_at_r", "precision_at_1", "recall_at_10"] {
+            assert!((0.0..=1.0).contains(&row[key].as_f64().unwrap()), "{row}");
+        }
+    }
+    assert_eq!(rows[0]["recall_at_10"], 1.0);
+    assert_eq!(rows[0]["map_drop"], Value::Null);
+    // Made anew with the same options it is the same model.
+    assert_eq!(given, bench.json("codes a.model --data data --project 8,16"));
+    let table = text(&bench.ok("codes a.model --data data --project 8,16").stdout);
+    assert!(table.contains("int8, projected to 16") && table.contains("two-stage"), "{table}");
+}
+
+#[test]
 fn benchmarks_print_one_object() {
     let bench = Bench::new();
     bench.train("a.model", "");
@@ -213,6 +348,13 @@ fn one_and_two_threads_give_the_same_bytes() {
         }
         assert_eq!(bench.read("1.model"), bench.read("2.model"), "{loss}");
     }
+    let reports = [1, 2].map(|threads| {
+        bench.json(&format!(
+            "quantize 1.model --data data --seed 7 --threads {threads} --out {threads}.int8.model"
+        ))
+    });
+    assert_eq!(reports[0], reports[1]);
+    assert_eq!(bench.read("1.int8.model"), bench.read("2.int8.model"));
 }
 
 #[test]

@@ -39,7 +39,7 @@ pub enum LoadedParameters {
     /// 32-bit floating point.
     F32(Parameters),
     /// 8-bit integers, in their plain order.
-    Int8(Quantized),
+    Int8(Box<Quantized>),
 }
 
 /// The parameters of an integer model, in their plain order.
@@ -171,7 +171,7 @@ fn open(bytes: AlignedBytes) -> Result<LoadedModel, ModelError> {
         Err(ModelError::Encoding { .. }) => {
             let model = Model::<Int8>::from_bytes(&bytes)?;
             let quantized = unpack(&model)?;
-            loaded(&model, LoadedParameters::Int8(quantized))
+            loaded(&model, LoadedParameters::Int8(Box::new(quantized)))
         }
         Err(error) => return Err(error),
     };

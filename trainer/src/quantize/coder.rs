@@ -88,25 +88,33 @@ pub const MAX_OUTPUTS: usize = 256;
 
 /// Learns a coder with `outputs` projected values, 0 for none, from `training`
 /// [`U8`] embeddings `[N, words]` of `dimension` values. What retrieves best
-/// among `validation` is kept. Runs on rayon's current pool.
+/// among `validation` is kept; if `thorough` is false, what usually does is not
+/// compared with anything. Runs on rayon's current pool.
 pub fn learn(
     dimension: usize,
     training: ArrayView2<'_, u32>,
     validation: ArrayView2<'_, u32>,
     benchmark: &Benchmark<'_>,
     outputs: usize,
-    seed: u64,
+    (thorough, seed): (bool, u64),
 ) -> (CoderParameters, CoderReport) {
     let rows = values(training, dimension);
     let mut kept = CoderParameters::default();
     let mut report = CoderReport { images: rows.nrows(), ..CoderReport::default() };
     if outputs > 0 {
-        let spaces = [false, true].map(|centred| Space::of(&rows, centred, outputs, seed));
-        let choices = [false, true].into_iter().flat_map(|centred| {
-            [0.0, 0.25, 0.5].map(|whitening| Projection { centred, whitening })
-        });
-        (kept, report.projections) = best(choices, |choice| {
-            let parameters = spaces[usize::from(choice.centred)].quantize(choice.whitening);
+        let choices: &[(bool, &[f64])] =
+            if thorough { &[(true, WHITENINGS), (false, WHITENINGS)] } else { &[(true, &[0.0])] };
+        let spaces: Vec<(Space, Projection)> = choices
+            .iter()
+            .flat_map(|&(centred, whitenings)| {
+                let space = Space::of(&rows, centred, outputs, seed);
+                let choice = move |&whitening| Projection { centred, whitening };
+                whitenings.iter().map(move |whitening| (space.clone(), choice(whitening)))
+            })
+            .collect();
+        let choices = spaces.iter().map(|(space, choice)| (*choice, space));
+        (kept, report.projections) = best(choices, |choice, space| {
+            let parameters = space.quantize(choice.whitening);
             let words = project(&parameters.coder(dimension), validation);
             let figures = benchmark.measure(&Coded::projected(words.view(), outputs));
             (parameters, figures)
@@ -114,8 +122,12 @@ pub fn learn(
     }
     let mean = [0.0, 0.5, 1.0, 1.25, 1.5].map(|deviations| Bits::Mean { deviations });
     let projected = (outputs > 0).then_some(Bits::Projection);
-    let choices = projected.into_iter().chain([Bits::Median]).chain(mean);
-    (kept.thresholds, report.bits) = best(choices, |choice| {
+    let mut choices: Vec<Bits> = projected.into_iter().chain([Bits::Median]).chain(mean).collect();
+    if !thorough && outputs > 0 {
+        choices.truncate(1);
+    }
+    let choices = choices.into_iter().map(|choice| (choice, ()));
+    (kept.thresholds, report.bits) = best(choices, |choice, ()| {
         let parameters = CoderParameters { thresholds: thresholds(&rows, choice), ..kept.clone() };
         let bits = binarize(&parameters.coder(dimension), validation);
         (parameters.thresholds, benchmark.measure(&Coded::Binary(bits)))
@@ -125,13 +137,13 @@ pub fn learn(
 
 /// Tries all choices and gives what the best one made, and the trials, the best
 /// first and of equal ones the first.
-fn best<C: Copy, T>(
-    choices: impl Iterator<Item = C>,
-    attempt: impl Fn(C) -> (T, Option<CodeFigures>),
+fn best<C: Copy, D, T>(
+    choices: impl Iterator<Item = (C, D)>,
+    attempt: impl Fn(C, D) -> (T, Option<CodeFigures>),
 ) -> (T, Vec<CodeTrial<C>>) {
     let mut tried: Vec<(T, CodeTrial<C>)> = choices
-        .map(|choice| {
-            let (made, figures) = attempt(choice);
+        .map(|(choice, data)| {
+            let (made, figures) = attempt(choice, data);
             (made, CodeTrial { choice, figures })
         })
         .collect();
@@ -177,7 +189,11 @@ fn thresholds(rows: &Array2<f32>, choice: Bits) -> Vec<u16> {
     rows.columns().into_iter().map(|column| (65_536.0 * of(column)).round() as u16).collect()
 }
 
+/// Powers of the standard deviations that are tried.
+const WHITENINGS: &[f64] = &[0.0, 0.25, 0.5];
+
 /// Principal components of embeddings.
+#[derive(Clone)]
 struct Space {
     mean: Array1<f64>,
     /// `[output][dimension]`.

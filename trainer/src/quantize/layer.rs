@@ -95,19 +95,25 @@ fn least_error(weights: &[f64], squares: ArrayView1<'_, f64>, largest: f64) -> f
     if largest <= 0.0 {
         return 0.0;
     }
-    let (mut best, mut least) = (largest, error(largest));
-    let mut scale = largest;
-    // Fine steps first, where the best scale of an ordinary channel lies; then
-    // coarse ones, for a weight that dwarfs all others.
-    for step in 0..60 {
-        scale *= if step < 30 { 0.98 } else { 0.7 };
-        let error = error(scale);
-        if error < least {
-            (best, least) = (scale, error);
+    // Coarse steps reach the others where one weight dwarfs them; fine ones
+    // follow from one coarse step above the best.
+    let mut best = largest;
+    let mut least = error(best);
+    let mut search = |from: f64, factor: f64, steps: i32| {
+        for scale in (0..steps).map(|step| from * factor.powi(step)) {
+            let error = error(scale);
+            if error < least {
+                (best, least) = (scale, error);
+            }
         }
-    }
-    best
+        best
+    };
+    let coarse = search(largest, COARSE, 100);
+    search(largest.min(coarse / COARSE), FINE, 40)
 }
+
+const COARSE: f64 = 0.7;
+const FINE: f64 = 0.98;
 
 /// Moves the biases so that the mean sums of the integer layer are those of the
 /// float layer: `float` are the means of the float patches, `integer` those of

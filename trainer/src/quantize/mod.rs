@@ -13,6 +13,8 @@ pub mod pca;
 mod range;
 mod study;
 pub mod table;
+#[cfg(test)]
+mod tests;
 
 pub use activations::LAYERS;
 pub use forward::{Forward, Layer};

@@ -190,36 +190,33 @@ pub fn quantize(
         LoadedModel::new(&NewModel { parameters, acceptance: None, ..model.as_new() })
     };
     let bare = in_memory(&quantized)?;
-    (quantized.coder, report.coder) = learn_coder(&bare, train, options.outputs, options.seed);
+    (quantized.coder, report.coder) = learn_coder(&bare, train, options);
     Ok((in_memory(&quantized)?, report))
 }
 
 /// Training images that a coder is learned from, and those it is chosen by.
 const CODER_IMAGES: [usize; 2] = [5000, 2000];
 
-/// Learns a coder with so many projected values for an integer model.
+/// Learns a coder for an integer model; the number of images in `options` does
+/// not matter.
 ///
 /// # Panics
 /// When the images are not of the network's input shape, or there are none.
 pub fn learn_coder(
     model: &LoadedModel,
     train: &Dataset,
-    outputs: usize,
-    seed: u64,
+    options: &Options,
 ) -> (CoderParameters, CoderReport) {
-    let options = Options {
-        calibration_images: CODER_IMAGES[0],
-        validation_images: CODER_IMAGES[1],
-        seed,
-        ..Options::default()
-    };
+    let Options { outputs, thorough, seed, .. } = *options;
+    let [calibration_images, validation_images] = CODER_IMAGES;
+    let options = Options { calibration_images, validation_images, ..*options };
     let (training, validation) = draw(train.len(), &options);
     let training = model.u8_words(&train.subset(&training));
     let validation = train.subset(&validation);
     let benchmark = Benchmark::new(&validation.labels, model.unrounded(&validation).view());
     let validation = model.u8_words(&validation);
     let dimension = model.network.embedding_len();
-    learn(dimension, training.view(), validation.view(), &benchmark, outputs, seed)
+    learn(dimension, training.view(), validation.view(), &benchmark, outputs, (thorough, seed))
 }
 
 /// The recipe with one thing changed at a time, and with all of them.

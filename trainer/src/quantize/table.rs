@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::study::learn_coder;
+use super::study::{Options, learn_coder};
 use crate::data::Dataset;
 use crate::files::{CodeKind, CodeKindError, LoadedModel, project};
 use crate::retrieval::codes::{Benchmark, CodeFigures, Coded};
@@ -110,7 +110,8 @@ pub fn measure(
         let coder = match int8.quantized() {
             Some(quantized) if outputs == own => &quantized.coder,
             _ => {
-                learned = learn_coder(int8, train, outputs, seed).0;
+                learned =
+                    learn_coder(int8, train, &Options { outputs, seed, ..Options::default() }).0;
                 &learned
             }
         };

@@ -267,3 +267,110 @@ impl<'a> Benchmark<'a> {
         (sums, count)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::{Purpose, stream};
+    use lookalike::{Binary, Code, Coder, Embedding, Gallery, Matches, Projected, TwoStage, U8};
+    use rand::RngExt;
+
+    const ITEMS: usize = 60;
+    const DIMENSION: usize = 40;
+    const OUTPUTS: usize = 12;
+
+    /// [`U8`] embeddings of sparse random vectors, two of them equal.
+    fn u8_words() -> Array2<u32> {
+        let mut rng = stream(5, Purpose::Selection, 0);
+        let mut words = Array2::zeros((ITEMS, U8::words(DIMENSION)));
+        for (item, mut row) in words.outer_iter_mut().enumerate() {
+            let mut values: [f32; DIMENSION] =
+                std::array::from_fn(|_| rng.random_range(-0.5f32..1.0).max(0.0));
+            let embedding = Embedding::normalize(&mut values).unwrap();
+            if item != 17 {
+                U8::encode(&embedding, row.as_slice_mut().unwrap()).unwrap();
+            }
+        }
+        let first = words.row(0).to_owned();
+        words.row_mut(33).assign(&first);
+        words
+    }
+
+    /// The neighbours of each item, itself aside, by the core's own gallery.
+    fn neighbours<const W: usize, C: Code<Word = u32>>(words: &Array2<u32>) -> Vec<Vec<u32>> {
+        let mut gallery = Gallery::<'_, ITEMS, W, C>::empty();
+        let embedding =
+            |row: usize| Embedding::<C>::from_slice(words.row(row).to_slice().unwrap()).unwrap();
+        for item in 0..ITEMS {
+            gallery.enrol("", &embedding(item)).unwrap();
+        }
+        let found = (0..ITEMS).map(|item| {
+            let found: Matches<ITEMS> = gallery.search(&embedding(item));
+            found.iter().map(|m| m.id).filter(|&id| id as usize != item).take(20).collect()
+        });
+        found.collect()
+    }
+
+    fn ranked(coded: &Coded) -> Vec<Vec<u32>> {
+        let mut distances = Array2::zeros((ITEMS, ITEMS));
+        coded.distances(0..ITEMS, distances.view_mut());
+        let rows = distances.outer_iter().enumerate();
+        let found = rows.map(|(query, row)| {
+            let nearest = top_k(row.to_slice().unwrap(), 20, Some(query as u32));
+            nearest.iter().map(|m| m.id).collect()
+        });
+        found.collect()
+    }
+
+    #[test]
+    fn rankings_are_those_of_the_core() {
+        let words = u8_words();
+        let mut rng = stream(6, Purpose::Selection, 0);
+        let weights: Vec<i8> =
+            (0..OUTPUTS * DIMENSION).map(|_| rng.random_range(-127..=127)).collect();
+        let coder = Coder::new(DIMENSION, &[], &weights, &[0; OUTPUTS]).unwrap();
+        let projected = crate::files::project(&coder, words.view());
+        let bits = crate::files::binarize(&coder, words.view());
+        let values = Coded::u8(words.view(), DIMENSION);
+        assert_eq!(ranked(&values), neighbours::<11, U8>(&words));
+        assert_eq!(
+            ranked(&Coded::projected(projected.view(), OUTPUTS)),
+            neighbours::<4, Projected>(&projected)
+        );
+        assert_eq!(ranked(&Coded::Binary(bits.clone())), neighbours::<2, Binary>(&bits));
+        let both = ndarray::concatenate![Axis(1), bits, words].as_standard_layout().to_owned();
+        let all = Coded::TwoStage { binary: bits, values: Box::new(values), shortlist: ITEMS };
+        assert_eq!(ranked(&all), neighbours::<13, TwoStage>(&both));
+    }
+
+    #[test]
+    fn behind_the_shortlist_bits_rank() {
+        let binary = Array2::from_shape_vec((5, 1), vec![0, 0b111, 0b1, 0b11, 0b1]).unwrap();
+        let values = Array2::from_shape_vec((5, 1), vec![0.0, 1.0, 2.0, 3.0, 4.0]).unwrap();
+        let exact = Coded::F32(values);
+        let coded = Coded::TwoStage { binary, values: Box::new(exact), shortlist: 2 };
+        let mut distances = Array2::zeros((1, 5));
+        // Of the shortlist 2 and 4 the latter has the larger product.
+        coded.distances(1..2, distances.view_mut());
+        let order = |row: &[f32], query| -> Vec<u32> {
+            top_k(row, 4, Some(query)).iter().map(|m| m.id).collect()
+        };
+        // From item 1, 0b111: Hamming distances 3, 2, 1, 2 to items 0, 2, 3, 4.
+        assert_eq!(order(distances.as_slice().unwrap(), 1), [3, 2, 4, 0]);
+    }
+
+    #[test]
+    fn exact_embeddings_recall_themselves() {
+        let values = Array2::from_shape_fn((40, 2), |(i, d)| {
+            let angle = 0.02 * i as f32;
+            if d == 0 { angle.cos() } else { angle.sin() }
+        });
+        let labels: Vec<u16> = (0..40).map(|i| i / 20).collect();
+        let benchmark = Benchmark::new(&labels, values.view());
+        let figures = benchmark.measure(&Coded::F32(values.clone())).unwrap();
+        assert_eq!(figures.recall_at_10, 1.0);
+        assert!(figures.mean_average_precision > 0.8 && figures.precision_at_1 > 0.9);
+        let lonely: Vec<u16> = (0..40).collect();
+        assert_eq!(Benchmark::new(&lonely, values.view()).measure(&Coded::F32(values)), None);
+    }
+}
