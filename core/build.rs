@@ -26,7 +26,9 @@ fn main() {
         // Cortex-M4F, M7F, M33F and later. Other Arm targets with hard floats
         // may have an older FPU without a fused multiply-add.
         ("arm_vfma", (v7em && hard_float) || v8m_main),
-        ("arm_dsp", v7em || (v8m_main && names_dsp())),
+        // Not Armv8-M, some of whose processors have the instructions: for its
+        // targets the assembler refuses them.
+        ("arm_dsp", v7em),
         ("arm_v6m", v6m),
     ];
     for (name, _) in has.iter().filter(|(_, has)| *has) {
@@ -35,13 +37,4 @@ fn main() {
     if has.iter().any(|(_, has)| *has) {
         println!("cargo::rustc-cfg=machine");
     }
-}
-
-/// Whether the compiler's flags name a processor of Armv8-M with the DSP
-/// instructions. Without, the assembler does not know them.
-fn names_dsp() -> bool {
-    println!("cargo::rerun-if-env-changed=CARGO_ENCODED_RUSTFLAGS");
-    let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
-    let names = ["=cortex-m33", "=cortex-m35p", "=cortex-m55", "=cortex-m85", "+dsp"];
-    names.iter().any(|name| flags.contains(name))
 }
