@@ -5,7 +5,7 @@ use std::env;
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    for name in ["machine", "arm_vfma", "arm_dsp", "arm_v6m", "short_multiply"] {
+    for name in ["machine", "arm_vfma", "arm_dsp", "arm_v8m", "arm_v6m", "short_multiply"] {
         println!("cargo::rustc-check-cfg=cfg({name})");
     }
     let target = env::var("TARGET").unwrap_or_default();
@@ -26,9 +26,8 @@ fn main() {
         // Cortex-M4F, M7F, M33F and later. Other Arm targets with hard floats
         // may have an older FPU without a fused multiply-add.
         ("arm_vfma", (v7em && hard_float) || v8m_main),
-        // Not Armv8-M, some of whose processors have the instructions: for its
-        // targets the assembler refuses them.
-        ("arm_dsp", v7em),
+        ("arm_dsp", v7em || v8m_main),
+        ("arm_v8m", v8m_main),
         ("arm_v6m", v6m),
     ];
     for (name, _) in has.iter().filter(|(_, has)| *has) {
