@@ -26,7 +26,9 @@ fn main() {
         // Cortex-M4F, M7F, M33F and later. Other Arm targets with hard floats
         // may have an older FPU without a fused multiply-add.
         ("arm_vfma", (v7em && hard_float) || v8m_main),
-        ("arm_dsp", v7em || v8m_main),
+        // Not Armv8-M, some of whose processors have the instructions: for its
+        // targets the assembler refuses them.
+        ("arm_dsp", v7em),
         ("arm_v6m", v6m),
     ];
     for (name, _) in has.iter().filter(|(_, has)| *has) {

@@ -77,6 +77,12 @@ run_identity() { # TARGET BOARD
     emulate "$2" "$(elf "$1" identity)" || fail "$2: embeddings differ"
 }
 
+# Searches of integer codes against plain loops.
+run_distances() { # TARGET BOARD
+    say "comparing distances on $2"
+    emulate "$2" "$(elf "$1" distances)" || fail "$2: distances differ"
+}
+
 # Figures of the integer network and of searches. Of portable kernels only the
 # instructions are of interest.
 run_bench() { # TARGET BOARD [portable]
@@ -147,10 +153,11 @@ check_board() { # TARGET BOARD
     run_demo "$1" "$2"
     measure_code "$1" "$2"
     say "building for $2, quantised"
-    build "$1" "$2,int8" demo code_size empty identity bench
+    build "$1" "$2,int8" demo code_size empty identity distances bench
     run_demo "$1" "$2" int8
     measure_code "$1" "$2" int8
     run_identity "$1" "$2"
+    run_distances "$1" "$2"
     run_bench "$1" "$2"
     check_panics "$1" "$2"
 }

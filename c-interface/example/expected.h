@@ -7,7 +7,7 @@
 #define IMAGES 12
 #define MATCHES 5
 #define WORKSPACE_BYTES 2688
-#define EMBEDDING_LEN 64
+#define EMBEDDING_WORDS 64
 #define ENROLLED_IMAGE 7
 #define ENROLLED_ID 50
 

@@ -20,7 +20,7 @@ static lookalike_model model;
 static lookalike_acceptance acceptance;
 static lookalike_gallery gallery;
 static uint32_t workspace[WORKSPACE_BYTES / 4];
-static uint32_t enrolled[LOOKALIKE_GALLERY_WORDS(CAPACITY, EMBEDDING_LEN)];
+static uint32_t enrolled[LOOKALIKE_GALLERY_WORDS(CAPACITY, EMBEDDING_WORDS)];
 
 static int failures;
 
@@ -52,9 +52,9 @@ static void refused(lookalike_status status, lookalike_status expected, const ch
     check(status == expected, what);
 }
 
-static const float *embed(size_t i)
+static const uint32_t *embed(size_t i)
 {
-    const float *embedding = NULL;
+    const uint32_t *embedding = NULL;
     done(lookalike_model_embed(&model, image(i), IMAGE_BYTES, workspace, sizeof workspace,
                                &embedding),
          "embed");
@@ -72,7 +72,7 @@ static void search_all(const lookalike_match answers[IMAGES][MATCHES])
     for (size_t i = 0; i < IMAGES; i++) {
         lookalike_match matches[MATCHES];
         size_t found = 0;
-        done(lookalike_gallery_search(&gallery, embed(i), EMBEDDING_LEN, matches, MATCHES, &found),
+        done(lookalike_gallery_search(&gallery, embed(i), EMBEDDING_WORDS, matches, MATCHES, &found),
              "search");
         check(found == MATCHES, "number of matches");
         printf("image %2u:", (unsigned)i);
@@ -95,12 +95,12 @@ static void use(void)
 
     done(lookalike_model_open(&model, digits_model, model_bytes()), "open the model");
     done(lookalike_model_dimensions(&model, &dimensions), "dimensions");
-    printf("model: images of %ux%ux%u, embeddings of %u values, workspace of %u bytes\n",
+    printf("model: images of %ux%ux%u, embeddings of %u words, workspace of %u bytes\n",
            (unsigned)dimensions.height, (unsigned)dimensions.width, (unsigned)dimensions.channels,
-           (unsigned)dimensions.embedding_len, (unsigned)dimensions.workspace_bytes);
+           (unsigned)dimensions.embedding_words, (unsigned)dimensions.workspace_bytes);
     check(dimensions.image_bytes == IMAGE_BYTES, "image bytes");
     check(dimensions.workspace_bytes == WORKSPACE_BYTES, "workspace bytes");
-    check(dimensions.embedding_len == EMBEDDING_LEN, "embedding length");
+    check(dimensions.embedding_words == EMBEDDING_WORDS, "embedding length");
 
     done(lookalike_model_self_test(&model, workspace, sizeof workspace), "self-test");
     done(lookalike_model_acceptance(&model, &acceptance), "acceptance");
@@ -115,7 +115,7 @@ static void use(void)
     check(capacity == CAPACITY, "capacity");
     search_all(expected);
 
-    done(lookalike_gallery_enrol(&gallery, "enrolled nine", embed(ENROLLED_IMAGE), EMBEDDING_LEN,
+    done(lookalike_gallery_enrol(&gallery, "enrolled nine", embed(ENROLLED_IMAGE), EMBEDDING_WORDS,
                                  &id),
          "enrol");
     printf("enrolled image %u as item %u\n", ENROLLED_IMAGE, (unsigned)id);
@@ -123,7 +123,7 @@ static void use(void)
     search_all(expected_with_enrolled);
 
     done(lookalike_gallery_remove(&gallery, id), "remove");
-    done(lookalike_gallery_enrol(&gallery, "again", embed(ENROLLED_IMAGE), EMBEDDING_LEN, &id),
+    done(lookalike_gallery_enrol(&gallery, "again", embed(ENROLLED_IMAGE), EMBEDDING_WORDS, &id),
          "enrol again");
     printf("removed it and enrolled it again as item %u\n", (unsigned)id);
     check(id == ENROLLED_ID + 1, "ids are not used again");
@@ -136,8 +136,8 @@ static void misuse(void)
     uint8_t *bytes = (uint8_t *)room;
     lookalike_model other, copy;
     lookalike_gallery closed;
-    const float *embedding = embed(0);
-    const float *unused;
+    const uint32_t *embedding = embed(0);
+    const uint32_t *unused;
     lookalike_match matches[1];
     char label[LOOKALIKE_LABEL_BYTES];
     size_t found;
@@ -186,9 +186,9 @@ static void misuse(void)
             "gallery that was not opened");
     refused(lookalike_gallery_open(&closed, &model, digits_gallery, gallery_bytes() / 2, NULL, 0),
             LOOKALIKE_STATUS_TRUNCATED, "truncated gallery");
-    refused(lookalike_gallery_search(&gallery, embedding, EMBEDDING_LEN - 1, matches, 1, &found),
+    refused(lookalike_gallery_search(&gallery, embedding, EMBEDDING_WORDS - 1, matches, 1, &found),
             LOOKALIKE_STATUS_DIMENSION, "query of another dimension");
-    refused(lookalike_gallery_search(&gallery, embedding, EMBEDDING_LEN, NULL, 1, &found),
+    refused(lookalike_gallery_search(&gallery, embedding, EMBEDDING_WORDS, NULL, 1, &found),
             LOOKALIKE_STATUS_NULL, "no room for matches");
     refused(lookalike_gallery_label(&gallery, 1000, label, sizeof label),
             LOOKALIKE_STATUS_UNKNOWN_ID, "label of an unknown id");
@@ -199,13 +199,13 @@ static void misuse(void)
     refused(lookalike_gallery_remove(&gallery, 0), LOOKALIKE_STATUS_READ_ONLY,
             "removing an item of the file");
     refused(lookalike_gallery_enrol(&gallery, "a label of thirty-three letters..", embedding,
-                                    EMBEDDING_LEN, &id),
+                                    EMBEDDING_WORDS, &id),
             LOOKALIKE_STATUS_LABEL, "too long a label");
-    refused(lookalike_gallery_enrol(&gallery, "\xFF", embedding, EMBEDDING_LEN, &id),
+    refused(lookalike_gallery_enrol(&gallery, "\xFF", embedding, EMBEDDING_WORDS, &id),
             LOOKALIKE_STATUS_LABEL, "label that is not UTF-8");
     for (int i = 0; i < CAPACITY; i++)
-        done(lookalike_gallery_enrol(&gallery, "", embedding, EMBEDDING_LEN, &id), "fill");
-    refused(lookalike_gallery_enrol(&gallery, "", embedding, EMBEDDING_LEN, &id),
+        done(lookalike_gallery_enrol(&gallery, "", embedding, EMBEDDING_WORDS, &id), "fill");
+    refused(lookalike_gallery_enrol(&gallery, "", embedding, EMBEDDING_WORDS, &id),
             LOOKALIKE_STATUS_FULL, "full gallery");
 }
 

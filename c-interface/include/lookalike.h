@@ -14,6 +14,10 @@
  * So a model or a gallery may be used by several threads or interrupts as long
  * as none opens it, enrols or removes.
  *
+ * A program does not depend on how a model's parameters are encoded: models of
+ * floating-point numbers and quantised ones are opened by the same function, and
+ * their embeddings are words that only the library reads.
+ *
  * This file is generated from the sources of the library.
  */
 
@@ -27,8 +31,8 @@
  Words of 4 bytes that a gallery needs to enrol up to `capacity` items:
      static uint32_t memory[LOOKALIKE_GALLERY_WORDS(16, 256)];
  */
-#define LOOKALIKE_GALLERY_WORDS(capacity, embedding_len) \
-    ((capacity) * (LOOKALIKE_SLOT_WORDS + (embedding_len)))
+#define LOOKALIKE_GALLERY_WORDS(capacity, embedding_words) \
+    ((capacity) * (LOOKALIKE_SLOT_WORDS + (embedding_words)))
 
 // Bytes of a buffer that any enrolled item's label fits, its closing 0 included.
 #define LOOKALIKE_LABEL_BYTES 33
@@ -75,9 +79,10 @@ enum lookalike_status
   LOOKALIKE_STATUS_WORKSPACE = 14,
   // A value of an embedding is infinite or not a number.
   LOOKALIKE_STATUS_NOT_FINITE = 15,
-  // The embedding's norm is above 1.
+  // The embedding's norm is above 1, or its words are not an embedding of a
+  // quantised model.
   LOOKALIKE_STATUS_NOT_NORMALIZED = 16,
-  // The embedding does not have the gallery's number of values.
+  // The embedding does not have the gallery's number of words.
   LOOKALIKE_STATUS_DIMENSION = 17,
   // The gallery file was made with another model.
   LOOKALIKE_STATUS_OTHER_MODEL = 18,
@@ -129,9 +134,9 @@ typedef int32_t lookalike_rule;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
-// An open model.
+// An open model: of floating-point or of quantised parameters, as the file says.
 typedef struct lookalike_model {
-  size_t opaque[20];
+  size_t opaque[60];
 } lookalike_model;
 
 // What a model takes and gives.
@@ -146,8 +151,9 @@ typedef struct lookalike_dimensions {
   size_t image_bytes;
   // Bytes of the workspace that `lookalike_model_embed` needs.
   size_t workspace_bytes;
-  // Values of an embedding.
-  size_t embedding_len;
+  // Words of 4 bytes of an embedding. What they hold depends on the model:
+  // only the library reads them.
+  size_t embedding_words;
   // A number that changes with everything that determines the embedding.
   uint32_t fingerprint;
 } lookalike_dimensions;
@@ -198,7 +204,7 @@ lookalike_status lookalike_model_dimensions(const struct lookalike_model *model,
                                             struct lookalike_dimensions *dimensions);
 
 // Embeds an image: height x width pixels in rows from the top, each of
-// `channels` bytes. `embedding` then points to the embedding's values; they
+// `channels` bytes. `embedding` then points to the embedding's words; they
 // lie at the start of the workspace, until that is used again.
 //
 // The workspace's address is a multiple of 4; what it held does not matter.
@@ -207,7 +213,7 @@ lookalike_status lookalike_model_embed(const struct lookalike_model *model,
                                        size_t image_bytes,
                                        void *workspace,
                                        size_t workspace_bytes,
-                                       const float **embedding);
+                                       const uint32_t **embedding);
 
 // Embeds the images that the model file keeps for this and compares the
 // embeddings with those kept beside them: it finds a wrong compiler flag or
@@ -226,7 +232,7 @@ lookalike_status lookalike_model_acceptance(const struct lookalike_model *model,
 // and 0 bytes stand for none.
 //
 // Enrolled items are kept in `memory`, an array of
-// `LOOKALIKE_GALLERY_WORDS(capacity, embedding_len)` words; a null pointer and
+// `LOOKALIKE_GALLERY_WORDS(capacity, embedding_words)` words; a null pointer and
 // 0 bytes stand for a gallery that cannot grow. File and memory belong to the
 // gallery while it is in use, the model does not.
 lookalike_status lookalike_gallery_open(struct lookalike_gallery *gallery,
@@ -244,11 +250,11 @@ lookalike_status lookalike_gallery_capacity(const struct lookalike_gallery *gall
                                             size_t *capacity);
 
 // Adds an item and gives its id. The label is UTF-8 of at most 32 bytes and a
-// closing 0; label and embedding are copied.
+// closing 0, the embedding one of the gallery's model; both are copied.
 lookalike_status lookalike_gallery_enrol(struct lookalike_gallery *gallery,
                                          const char *label,
-                                         const float *embedding,
-                                         size_t embedding_len,
+                                         const uint32_t *embedding,
+                                         size_t embedding_words,
                                          uint32_t *id);
 
 // Removes an enrolled item.
@@ -265,8 +271,8 @@ lookalike_status lookalike_gallery_label(const struct lookalike_gallery *gallery
 // `capacity`, nearest first, ties by lower id. Writes them to `matches` and
 // their number to `found`.
 lookalike_status lookalike_gallery_search(const struct lookalike_gallery *gallery,
-                                          const float *embedding,
-                                          size_t embedding_len,
+                                          const uint32_t *embedding,
+                                          size_t embedding_words,
                                           struct lookalike_match *matches,
                                           size_t capacity,
                                           size_t *found);

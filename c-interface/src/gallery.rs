@@ -3,11 +3,11 @@
 use core::ffi::{c_char, c_void};
 
 use lookalike::gallery::{MAX_LABEL, SliceGallery, Slot};
-use lookalike::{Embedding, GalleryFile};
+use lookalike::{Code, Embedding, Encoding, F32, GalleryFile, U8};
 
 use crate::handle::{self, Handle};
 use crate::memory::{Output, Span, copy_text};
-use crate::{Model, Status};
+use crate::{Model, Status, model};
 
 /// Bytes of a buffer that any enrolled item's label fits, its closing 0 included.
 pub const LABEL_BYTES: usize = 33;
@@ -31,9 +31,55 @@ pub struct Gallery {
 
 /// What a [`Gallery`] holds.
 pub(crate) struct State {
-    gallery: SliceGallery<'static, 'static>,
+    items: Items,
     /// The caller's memory, which is borrowed by the gallery.
     memory: Span<u32>,
+}
+
+/// The embeddings of a floating-point or of a quantised model.
+enum Items {
+    F32(SliceGallery<'static, 'static, F32>),
+    U8(SliceGallery<'static, 'static, U8>),
+}
+
+/// Does the same with either gallery.
+macro_rules! with_items {
+    ($items:expr, $gallery:ident => $result:expr) => {
+        match $items {
+            Items::F32($gallery) => $result,
+            Items::U8($gallery) => $result,
+        }
+    };
+}
+
+/// Makes a gallery in the caller's memory.
+///
+/// # Safety
+/// The memory can be written and the file read as long as the gallery is used,
+/// they are apart, and a word of zeros is one of the code.
+unsafe fn make<E: Encoding, C: Code>(
+    model: &lookalike::Model<'_, E>,
+    file: &'static [u8],
+    memory: Span<u32>,
+    words: usize,
+) -> Result<SliceGallery<'static, 'static, C>, Status>
+where
+    C::Word: Default,
+{
+    let file = if file.is_empty() { None } else { Some(GalleryFile::<C>::from_bytes(file)?) };
+    let capacity = memory.len().checked_div(SLOT_WORDS + words).unwrap_or(0);
+    let (slots, embeddings) = memory.split_at(capacity * SLOT_WORDS);
+    // SAFETY: the caller's promise; the parts are apart from each other.
+    let (slots, embeddings) =
+        unsafe { (slots.cast().fill(&Slot::EMPTY), embeddings.cast().fill(&C::Word::default())) };
+    Ok(SliceGallery::new(model, file, slots, embeddings)?)
+}
+
+/// # Safety
+/// As [`Span::slice`].
+unsafe fn view<'a, C: Code>(words: Span<u32>) -> Result<Embedding<'a, C>, Status> {
+    // SAFETY: the caller's promise; any bits are a word of each code.
+    Ok(Embedding::from_slice(unsafe { words.cast::<C::Word>().slice() })?)
 }
 
 impl Handle for Gallery {
@@ -68,7 +114,7 @@ const _: () = {
 /// and 0 bytes stand for none.
 ///
 /// Enrolled items are kept in `memory`, an array of
-/// `LOOKALIKE_GALLERY_WORDS(capacity, embedding_len)` words; a null pointer and
+/// `LOOKALIKE_GALLERY_WORDS(capacity, embedding_words)` words; a null pointer and
 /// 0 bytes stand for a gallery that cannot grow. File and memory belong to the
 /// gallery while it is in use, the model does not.
 #[unsafe(no_mangle)]
@@ -81,24 +127,28 @@ pub unsafe extern "C" fn lookalike_gallery_open(
     memory_bytes: usize,
 ) -> Status {
     Status::of(|| {
-        let make = || {
+        let open = || {
             let file = Span::optional(file.cast::<u8>(), file_bytes)?;
             let memory = Span::optional(memory, memory_bytes / size_of::<u32>())?;
             memory.disjoint(file)?;
             // SAFETY: the caller keeps to the header's contract.
             let (model, file) = unsafe { (handle::get(model)?, file.slice()) };
-            let file = if file.is_empty() { None } else { Some(GalleryFile::from_bytes(file)?) };
-            let item_words = SLOT_WORDS + model.network().embedding_len();
-            let capacity = memory.len().checked_div(item_words).unwrap_or(0);
-            let (slots, embeddings) = memory.split_at(capacity * SLOT_WORDS);
-            // SAFETY: as above; the parts are apart from each other and the file.
-            let (slots, embeddings) =
-                unsafe { (slots.cast().fill(&Slot::EMPTY), embeddings.cast().fill(&0.0)) };
-            let gallery = SliceGallery::new(model, file, slots, embeddings)?;
-            Ok(State { gallery, memory })
+            let items = match model {
+                model::State::F32(model) => {
+                    let words = model.network().embedding_len();
+                    // SAFETY: as above; the memory is apart from the file.
+                    Items::F32(unsafe { make(model, file, memory, words)? })
+                }
+                model::State::Int8(model) => {
+                    let words = U8::words(model.network().embedding_len());
+                    // SAFETY: as above; the memory is apart from the file.
+                    Items::U8(unsafe { make(model, file, memory, words)? })
+                }
+            };
+            Ok(State { items, memory })
         };
         // SAFETY: as above.
-        unsafe { handle::open(gallery, make) }
+        unsafe { handle::open(gallery, open) }
     })
 }
 
@@ -108,7 +158,9 @@ pub unsafe extern "C" fn lookalike_gallery_len(gallery: *const Gallery, len: *mu
     Status::of(|| {
         let len = Output::new(len)?;
         // SAFETY: the caller keeps to the header's contract.
-        unsafe { len.write(handle::get(gallery)?.gallery.len()) };
+        let items = unsafe { &handle::get(gallery)?.items };
+        // SAFETY: as above.
+        unsafe { len.write(with_items!(items, gallery => gallery.len())) };
         Ok(())
     })
 }
@@ -122,32 +174,36 @@ pub unsafe extern "C" fn lookalike_gallery_capacity(
     Status::of(|| {
         let capacity = Output::new(capacity)?;
         // SAFETY: the caller keeps to the header's contract.
-        unsafe { capacity.write(handle::get(gallery)?.gallery.capacity()) };
+        let items = unsafe { &handle::get(gallery)?.items };
+        // SAFETY: as above.
+        unsafe { capacity.write(with_items!(items, gallery => gallery.capacity())) };
         Ok(())
     })
 }
 
 /// Adds an item and gives its id. The label is UTF-8 of at most 32 bytes and a
-/// closing 0; label and embedding are copied.
+/// closing 0, the embedding one of the gallery's model; both are copied.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lookalike_gallery_enrol(
     gallery: *mut Gallery,
     label: *const c_char,
-    embedding: *const f32,
-    embedding_len: usize,
+    embedding: *const u32,
+    embedding_words: usize,
     id: *mut u32,
 ) -> Status {
     Status::of(|| {
-        let embedding = Span::new(embedding, embedding_len)?;
+        let words = Span::new(embedding, embedding_words)?;
         let id = Output::new(id)?;
         // SAFETY: the caller keeps to the header's contract.
         let label = unsafe { copy_text::<LABEL_BYTES>(label)? };
         // SAFETY: as above.
-        let State { gallery, memory } = unsafe { handle::get_mut(gallery)? };
-        embedding.disjoint(*memory)?;
-        // SAFETY: as above; the embedding is apart from the gallery's memory.
-        let embedding = Embedding::from_slice(unsafe { embedding.slice() })?;
-        let enrolled = gallery.enrol(label.as_str()?, &embedding)?;
+        let State { items, memory } = unsafe { handle::get_mut(gallery)? };
+        words.disjoint(*memory)?;
+        let enrolled = with_items!(items, gallery => {
+            // SAFETY: as above; the embedding is apart from the gallery's memory.
+            let embedding = unsafe { view(words)? };
+            gallery.enrol(label.as_str()?, &embedding)?
+        });
         // SAFETY: as above.
         unsafe { id.write(enrolled) };
         Ok(())
@@ -157,8 +213,11 @@ pub unsafe extern "C" fn lookalike_gallery_enrol(
 /// Removes an enrolled item.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lookalike_gallery_remove(gallery: *mut Gallery, id: u32) -> Status {
-    // SAFETY: the caller keeps to the header's contract.
-    Status::of(|| Ok(unsafe { handle::get_mut(gallery)? }.gallery.remove(id)?))
+    Status::of(|| {
+        // SAFETY: the caller keeps to the header's contract.
+        let items = unsafe { &mut handle::get_mut(gallery)?.items };
+        Ok(with_items!(items, gallery => gallery.remove(id))?)
+    })
 }
 
 /// Copies the label of an item, with a closing 0. `LOOKALIKE_LABEL_BYTES`
@@ -173,9 +232,9 @@ pub unsafe extern "C" fn lookalike_gallery_label(
     Status::of(|| {
         let buffer = Span::new(buffer.cast::<u8>(), buffer_bytes)?;
         // SAFETY: the caller keeps to the header's contract.
-        let State { gallery, memory } = unsafe { handle::get(gallery)? };
+        let State { items, memory } = unsafe { handle::get(gallery)? };
         buffer.disjoint(*memory)?;
-        let label = gallery.label(id).ok_or(Status::UnknownId)?;
+        let label = with_items!(items, gallery => gallery.label(id)).ok_or(Status::UnknownId)?;
         if label.len() >= buffer.len() {
             return Err(Status::Buffer);
         }
@@ -194,28 +253,31 @@ pub unsafe extern "C" fn lookalike_gallery_label(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lookalike_gallery_search(
     gallery: *const Gallery,
-    embedding: *const f32,
-    embedding_len: usize,
+    embedding: *const u32,
+    embedding_words: usize,
     matches: *mut Match,
     capacity: usize,
     found: *mut usize,
 ) -> Status {
     Status::of(|| {
-        let embedding = Span::new(embedding, embedding_len)?;
+        let words = Span::new(embedding, embedding_words)?;
         let matches = Span::new(matches, capacity)?;
-        matches.disjoint(embedding)?;
+        matches.disjoint(words)?;
         let found = Output::new(found)?;
         // SAFETY: the caller keeps to the header's contract.
-        let State { gallery, memory } = unsafe { handle::get(gallery)? };
+        let State { items, memory } = unsafe { handle::get(gallery)? };
         matches.disjoint(*memory)?;
-        // SAFETY: as above; any bits are a match, and the matches are apart
-        // from the embedding and from the gallery's memory.
-        let (embedding, matches) = unsafe { (embedding.slice(), matches.cast().slice_mut()) };
-        if embedding.len() != gallery.words() {
+        if words.len() != with_items!(items, gallery => gallery.words()) {
             return Err(Status::Dimension);
         }
-        let embedding = Embedding::from_slice(embedding)?;
-        let nearest = gallery.search(&embedding, matches);
+        // SAFETY: as above; any bits are a match, and the matches are apart
+        // from the embedding and from the gallery's memory.
+        let matches = unsafe { matches.cast().slice_mut() };
+        let nearest = with_items!(items, gallery => {
+            // SAFETY: as above.
+            let embedding = unsafe { view(words)? };
+            gallery.search(&embedding, matches)
+        });
         // SAFETY: as above.
         unsafe { found.write(nearest.as_slice().len()) };
         Ok(())

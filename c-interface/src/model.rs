@@ -2,20 +2,78 @@
 
 use core::ffi::c_void;
 
-use lookalike::F32;
+use lookalike::{EmbedError, F32, Int8, SelfTestError, U8};
 
 use crate::Status;
 use crate::handle::{self, Handle};
 use crate::memory::{Output, Span};
 
-/// An open model.
+/// An open model: of floating-point or of quantised parameters, as the file says.
 #[repr(C)]
 pub struct Model {
-    opaque: [usize; 20],
+    opaque: [usize; 60],
+}
+
+/// What a [`Model`] holds.
+pub(crate) enum State {
+    F32(lookalike::Model<'static, F32>),
+    Int8(lookalike::Model<'static, Int8>),
+}
+
+/// Does the same with either model.
+macro_rules! with_model {
+    ($state:expr, $model:ident => $result:expr) => {
+        match $state {
+            State::F32($model) => $result,
+            State::Int8($model) => $result,
+        }
+    };
+}
+
+impl State {
+    fn open(file: &'static [u8]) -> Result<State, Status> {
+        // The byte of the encoding: docs/model-format.md. A file that ends
+        // before it is refused either way.
+        const ENCODING: usize = 9;
+        Ok(match file.get(ENCODING) {
+            None | Some(0) => State::F32(lookalike::Model::from_bytes(file)?),
+            Some(_) => State::Int8(lookalike::Model::from_bytes(file)?),
+        })
+    }
+
+    /// Embeds an image and says where in the workspace the embedding lies.
+    ///
+    /// # Safety
+    /// As [`Span::slice_mut`] for the workspace.
+    unsafe fn embed(&self, image: &[u8], workspace: Span<u32>) -> Result<*const u32, EmbedError> {
+        match self {
+            State::F32(model) => {
+                // SAFETY: the caller's promise.
+                let workspace = unsafe { workspace.cast::<f32>().slice_mut() };
+                Ok(model.embed(image, workspace)?.as_slice().as_ptr().cast())
+            }
+            State::Int8(model) => {
+                // SAFETY: the caller's promise.
+                let workspace = unsafe { workspace.slice_mut() };
+                Ok(model.embed(image, workspace)?.as_slice().as_ptr())
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`Span::slice_mut`] for the workspace.
+    unsafe fn self_test(&self, workspace: Span<u32>) -> Result<usize, SelfTestError> {
+        match self {
+            // SAFETY: the caller's promise.
+            State::F32(model) => model.self_test(unsafe { workspace.cast::<f32>().slice_mut() }),
+            // SAFETY: the caller's promise.
+            State::Int8(model) => model.self_test(unsafe { workspace.slice_mut() }),
+        }
+    }
 }
 
 impl Handle for Model {
-    type State = lookalike::Model<'static, F32>;
+    type State = State;
 
     const KIND: usize = 0x4C4B_4D6F;
 }
@@ -36,8 +94,9 @@ pub struct Dimensions {
     pub image_bytes: usize,
     /// Bytes of the workspace that `lookalike_model_embed` needs.
     pub workspace_bytes: usize,
-    /// Values of an embedding.
-    pub embedding_len: usize,
+    /// Words of 4 bytes of an embedding. What they hold depends on the model:
+    /// only the library reads them.
+    pub embedding_words: usize,
     /// A number that changes with everything that determines the embedding.
     pub fingerprint: u32,
 }
@@ -55,7 +114,7 @@ pub unsafe extern "C" fn lookalike_model_open(
         let make = || {
             // SAFETY: the caller keeps to the header's contract.
             let file = unsafe { Span::new(file.cast::<u8>(), file_bytes)?.slice() };
-            Ok(lookalike::Model::from_bytes(file)?)
+            State::open(file)
         };
         // SAFETY: as above.
         unsafe { handle::open(model, make) }
@@ -72,16 +131,22 @@ pub unsafe extern "C" fn lookalike_model_dimensions(
         let dimensions = Output::new(dimensions)?;
         // SAFETY: the caller keeps to the header's contract.
         let model = unsafe { handle::get(model)? };
-        let network = model.network();
+        let (network, workspace_len, fingerprint) = with_model!(model, model => {
+            (model.network(), model.workspace_len(), model.fingerprint())
+        });
+        let embedding_words = match model {
+            State::F32(_) => network.embedding_len(),
+            State::Int8(_) => U8::words(network.embedding_len()),
+        };
         let input = network.input();
         let found = Dimensions {
             channels: input.channels,
             height: input.height,
             width: input.width,
             image_bytes: input.len(),
-            workspace_bytes: model.workspace_len() * size_of::<f32>(),
-            embedding_len: network.embedding_len(),
-            fingerprint: model.fingerprint(),
+            workspace_bytes: workspace_len * size_of::<u32>(),
+            embedding_words,
+            fingerprint,
         };
         // SAFETY: as above.
         unsafe { dimensions.write(found) };
@@ -90,7 +155,7 @@ pub unsafe extern "C" fn lookalike_model_dimensions(
 }
 
 /// Embeds an image: height x width pixels in rows from the top, each of
-/// `channels` bytes. `embedding` then points to the embedding's values; they
+/// `channels` bytes. `embedding` then points to the embedding's words; they
 /// lie at the start of the workspace, until that is used again.
 ///
 /// The workspace's address is a multiple of 4; what it held does not matter.
@@ -101,18 +166,18 @@ pub unsafe extern "C" fn lookalike_model_embed(
     image_bytes: usize,
     workspace: *mut c_void,
     workspace_bytes: usize,
-    embedding: *mut *const f32,
+    embedding: *mut *const u32,
 ) -> Status {
     Status::of(|| {
         let image = Span::new(image, image_bytes)?;
-        let workspace = Span::new(workspace.cast::<f32>(), workspace_bytes / size_of::<f32>())?;
+        let workspace = Span::new(workspace.cast::<u32>(), workspace_bytes / size_of::<u32>())?;
         workspace.disjoint(image)?;
         let embedding = Output::new(embedding)?;
-        // SAFETY: the caller keeps to the header's contract; any bits are a
-        // float, and the workspace is apart from the image.
-        let (model, image, workspace) =
-            unsafe { (handle::get(model)?, image.slice(), workspace.slice_mut()) };
-        let found = model.embed(image, workspace)?.as_slice().as_ptr();
+        // SAFETY: the caller keeps to the header's contract.
+        let (model, image) = unsafe { (handle::get(model)?, image.slice()) };
+        // SAFETY: as above; any bits are a word of either model, and the
+        // workspace is apart from the image.
+        let found = unsafe { model.embed(image, workspace)? };
         // SAFETY: as above.
         unsafe { embedding.write(found) };
         Ok(())
@@ -130,10 +195,11 @@ pub unsafe extern "C" fn lookalike_model_self_test(
     workspace_bytes: usize,
 ) -> Status {
     Status::of(|| {
-        let workspace = Span::new(workspace.cast::<f32>(), workspace_bytes / size_of::<f32>())?;
-        // SAFETY: the caller keeps to the header's contract; any bits are a float.
-        let (model, workspace) = unsafe { (handle::get(model)?, workspace.slice_mut()) };
-        model.self_test(workspace)?;
+        let workspace = Span::new(workspace.cast::<u32>(), workspace_bytes / size_of::<u32>())?;
+        // SAFETY: the caller keeps to the header's contract.
+        let model = unsafe { handle::get(model)? };
+        // SAFETY: as above; any bits are a word of either model.
+        unsafe { model.self_test(workspace)? };
         Ok(())
     })
 }
@@ -170,7 +236,7 @@ pub unsafe extern "C" fn lookalike_model_acceptance(
         let acceptance = Output::new(acceptance)?;
         // SAFETY: the caller keeps to the header's contract.
         let model = unsafe { handle::get(model)? };
-        let found = model.acceptance().ok_or(Status::NoAcceptance)?;
+        let found = with_model!(model, model => model.acceptance()).ok_or(Status::NoAcceptance)?;
         let rule = match found.rule {
             lookalike::Rule::NearestItem => Rule::NearestItem,
             lookalike::Rule::NearestPrototype => Rule::NearestPrototype,

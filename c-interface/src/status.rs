@@ -44,9 +44,10 @@ pub enum Status {
     Workspace = 14,
     /// A value of an embedding is infinite or not a number.
     NotFinite = 15,
-    /// The embedding's norm is above 1.
+    /// The embedding's norm is above 1, or its words are not an embedding of a
+    /// quantised model.
     NotNormalized = 16,
-    /// The embedding does not have the gallery's number of values.
+    /// The embedding does not have the gallery's number of words.
     Dimension = 17,
     /// The gallery file was made with another model.
     OtherModel = 18,
@@ -123,8 +124,8 @@ impl Status {
             Status::Image => c"the image does not have the number of bytes of the network's input",
             Status::Workspace => c"the workspace is too small",
             Status::NotFinite => c"a value of the embedding is not a finite number",
-            Status::NotNormalized => c"the embedding's norm is above 1",
-            Status::Dimension => c"the embedding does not have the gallery's number of values",
+            Status::NotNormalized => c"the words are not an embedding: its norm is wrong",
+            Status::Dimension => c"the embedding does not have the gallery's number of words",
             Status::OtherModel => c"the gallery was made with another model",
             Status::Full => c"the gallery is full",
             Status::Label => c"a label must be UTF-8 of at most 32 bytes",
@@ -216,7 +217,7 @@ impl From<EmbeddingError> for Status {
     fn from(error: EmbeddingError) -> Status {
         match error {
             EmbeddingError::NotFinite => Status::NotFinite,
-            EmbeddingError::NotNormalized => Status::NotNormalized,
+            EmbeddingError::NotNormalized | EmbeddingError::Code => Status::NotNormalized,
             _ => Status::Other,
         }
     }

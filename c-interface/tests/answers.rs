@@ -61,7 +61,7 @@ fn expected_answers_are_those_of_the_library() {
     let _ = writeln!(out, "\n#define IMAGES {}", images.len());
     let _ = writeln!(out, "#define MATCHES {K}");
     let _ = writeln!(out, "#define WORKSPACE_BYTES {}", 4 * model.workspace_len());
-    let _ = writeln!(out, "#define EMBEDDING_LEN {}", embedding.as_slice().len());
+    let _ = writeln!(out, "#define EMBEDDING_WORDS {}", embedding.as_slice().len());
     let _ = writeln!(out, "#define ENROLLED_IMAGE {ENROLLED}");
     let _ = writeln!(out, "#define ENROLLED_ID {id}");
     table(&mut out, "expected", &of_file);

@@ -26,6 +26,10 @@ const INTRODUCTION: &str = "\
  * So a model or a gallery may be used by several threads or interrupts as long
  * as none opens it, enrols or removes.
  *
+ * A program does not depend on how a model's parameters are encoded: models of
+ * floating-point numbers and quantised ones are opened by the same function, and
+ * their embeddings are words that only the library reads.
+ *
  * This file is generated from the sources of the library.
  */";
 
@@ -34,8 +38,8 @@ const GALLERY_WORDS: &str = "
  Words of 4 bytes that a gallery needs to enrol up to `capacity` items:
      static uint32_t memory[LOOKALIKE_GALLERY_WORDS(16, 256)];
  */
-#define LOOKALIKE_GALLERY_WORDS(capacity, embedding_len) \\
-    ((capacity) * (LOOKALIKE_SLOT_WORDS + (embedding_len)))";
+#define LOOKALIKE_GALLERY_WORDS(capacity, embedding_words) \\
+    ((capacity) * (LOOKALIKE_SLOT_WORDS + (embedding_words)))";
 
 fn config() -> Config {
     let mut config = Config {

@@ -59,7 +59,7 @@ fn dimensions(model: &Model) -> Dimensions {
 }
 
 /// The embedding of one of the images.
-fn embedding(model: &Model, image: usize) -> Vec<f32> {
+fn embedding(model: &Model, image: usize) -> Vec<u32> {
     let mut workspace = workspace(model);
     let image = &IMAGES[image * IMAGE..][..IMAGE];
     let mut out = ptr::null();
@@ -72,8 +72,9 @@ fn embedding(model: &Model, image: usize) -> Vec<f32> {
         &mut out
     ));
     assert_eq!(status, Status::Ok);
-    assert_eq!(out, workspace.as_ptr().cast());
-    workspace[..DIMENSION].iter().map(|bits| f32::from_bits(*bits)).collect()
+    assert_eq!(out, workspace.as_ptr());
+    workspace.truncate(dimensions(model).embedding_words);
+    workspace
 }
 
 /// An open gallery, with the memory that it uses.
@@ -98,7 +99,7 @@ fn open_gallery(model: &Model, file: &[u8], capacity: usize) -> Opened {
 }
 
 impl Opened {
-    fn enrol(&mut self, label: &CStr, embedding: &[f32]) -> Result<u32, Status> {
+    fn enrol(&mut self, label: &CStr, embedding: &[u32]) -> Result<u32, Status> {
         let mut id = u32::MAX;
         let (values, len) = (embedding.as_ptr(), embedding.len());
         match call!(lookalike_gallery_enrol(
@@ -133,7 +134,7 @@ impl Opened {
         }
     }
 
-    fn search(&self, query: &[f32], k: usize) -> Result<Vec<Match>, Status> {
+    fn search(&self, query: &[u32], k: usize) -> Result<Vec<Match>, Status> {
         let mut matches = vec![Match::default(); k];
         let mut found = usize::MAX;
         let status = call!(lookalike_gallery_search(
@@ -174,7 +175,7 @@ fn dimensions_are_those_of_the_library() {
         width: 28,
         image_bytes: IMAGE,
         workspace_bytes: 4 * library.workspace_len(),
-        embedding_len: DIMENSION,
+        embedding_words: DIMENSION,
         fingerprint: library.fingerprint(),
     };
     assert_eq!(dimensions(&open_model()), expected);
@@ -417,9 +418,9 @@ fn embeddings_of_no_model_are_refused() {
         (f32::INFINITY, Status::NotFinite),
         (1.0, Status::NotNormalized),
     ] {
-        let values = [value; DIMENSION];
-        assert_eq!(opened.enrol(c"", &values), Err(expected));
-        assert_eq!(opened.search(&values, 1), Err(expected));
+        let words = [f32::to_bits(value); DIMENSION];
+        assert_eq!(opened.enrol(c"", &words), Err(expected));
+        assert_eq!(opened.search(&words, 1), Err(expected));
     }
 }
 
@@ -453,8 +454,8 @@ fn overlapping_memory_is_refused() {
     let inside = opened.memory.as_mut_ptr().wrapping_add(2 * SLOT_WORDS);
     let (mut len, mut id) = (0, 0);
     let gallery = &mut *opened.gallery;
-    let values = inside.cast::<f32>();
-    let status = call!(lookalike_gallery_enrol(gallery, c"".as_ptr(), values, DIMENSION, &mut id));
+    let words = inside.cast::<u32>();
+    let status = call!(lookalike_gallery_enrol(gallery, c"".as_ptr(), words, DIMENSION, &mut id));
     assert_eq!(status, Status::Overlap);
     let matches = inside.cast::<Match>();
     let status =

@@ -11,6 +11,13 @@ use core::arch::naked_asm;
 /// Words before the window: what the sums start from.
 pub(crate) const START: usize = 4;
 
+/// Whether these numbers of words and channels are some, and so few that no
+/// product of them overflows.
+fn in_range(words: usize, outputs: usize) -> bool {
+    const LIMIT: usize = 1 << 12;
+    (1..=LIMIT).contains(&words) && (1..=LIMIT).contains(&outputs)
+}
+
 /// Three words of weights; `$half` chooses the pairs.
 macro_rules! weights {
     ($half:literal) => {
@@ -210,11 +217,11 @@ unsafe extern "C" fn expand_columns(
 /// `packed` has a record of `9 x quads + 2` words for each. `window` has
 /// [`START`] words, then `[quad][half][row 4][column 4]`.
 pub(crate) fn pool(packed: &[u32], quads: usize, outputs: usize, window: &[u32], out: &mut [u32]) {
-    let record = 9 * quads + 2;
-    let Some(packed) = packed.get(..outputs.saturating_mul(record)) else { return };
-    if quads == 0 || outputs == 0 {
+    if !in_range(quads, outputs) {
         return;
     }
+    let record = 9 * quads + 2;
+    let Some(packed) = packed.get(..outputs * record) else { return };
     if window.len() < START + 32 * quads || out.len() < outputs.div_ceil(4) {
         return;
     }
@@ -272,11 +279,11 @@ pub(crate) fn pool_columns(
     window: &[u32],
     out: &mut [u32],
 ) {
-    let record = words + 2;
-    let Some(packed) = packed.get(..outputs.saturating_mul(record)) else { return };
-    if words == 0 || outputs == 0 {
+    if !in_range(words, outputs) {
         return;
     }
+    let record = words + 2;
+    let Some(packed) = packed.get(..outputs * record) else { return };
     if window.len() < START + 8 * words || out.len() < outputs.div_ceil(4) {
         return;
     }
@@ -379,12 +386,12 @@ pub(crate) fn convolve(
     window: &[u32],
     out: &mut [u32],
 ) {
-    let record = 9 * quads + 2;
-    let Some(packed) = packed.get(..outputs.saturating_mul(record)) else { return };
-    let stride = outputs.div_ceil(4);
-    if quads == 0 || outputs == 0 {
+    if !in_range(quads, outputs) {
         return;
     }
+    let record = 9 * quads + 2;
+    let Some(packed) = packed.get(..outputs * record) else { return };
+    let stride = outputs.div_ceil(4);
     if window.len() < START + 30 * quads || out.len() < 3 * stride {
         return;
     }

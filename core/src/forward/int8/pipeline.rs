@@ -88,6 +88,7 @@ struct Workspace {
     pool1_rows: usize,
     pool1_row: usize,
     pool2_row: usize,
+    /// What a stage works in; the third one's tile lies at its end.
     scratch: usize,
     tile: usize,
     means: usize,
@@ -104,16 +105,16 @@ impl Workspace {
             Packing::Compact => (COMPACT_ROWS, direct::TILE.0 * direct::TILE.1),
             Packing::Fast => (FAST_ROWS, winograd::TILE.0 * winograd::TILE.1),
         };
-        let mut scratch = 0;
-        let mut i = 0;
-        while i < Stage::ALL.len() {
-            scratch = max(scratch, Stage::ALL[i].scratch_len(network, packing));
-            i += 1;
-        }
         let pool1_row = pool1.columns * a.div_ceil(QUAD);
         let pool2_row = pool2.width * b.div_ceil(QUAD);
         let tile = tile_pixels * d.div_ceil(QUAD);
-        let parts = POOLED * pool1_row + ring * pool2_row + scratch + tile;
+        let [first, second, third] = [
+            Stage::First.scratch_len(network, packing),
+            Stage::Second.scratch_len(network, packing),
+            Stage::Third.scratch_len(network, packing),
+        ];
+        let scratch = max(max(first, second), third + tile);
+        let parts = POOLED * pool1_row + ring * pool2_row + scratch;
         let means = network.embedding_len();
         let front = max(parts, U8::words(means));
         Workspace { pool1_rows: pool1.rows, pool1_row, pool2_row, scratch, tile, means, front }
@@ -194,8 +195,8 @@ fn stream<K: Kernels, const ROWS: usize>(
 ) -> Option<()> {
     let (mut pool1, rest) = Ring::<_, POOLED>::new(front, sizes.pool1_row)?;
     let (mut pool2, rest) = Ring::<_, ROWS>::new(rest, sizes.pool2_row)?;
-    let (scratch, rest) = rest.split_at_mut_checked(sizes.scratch)?;
-    let tile = rest.get_mut(..sizes.tile)?;
+    let scratch = rest.get_mut(..sizes.scratch)?;
+    let tile_start = sizes.scratch.checked_sub(sizes.tile)?;
     sums.fill(0);
 
     let (input, pool2_map, map) = (network.input(), network.pool2(), network.conv3());
@@ -221,6 +222,7 @@ fn stream<K: Kernels, const ROWS: usize>(
             for row in rows.iter_mut().skip(y2 - y3) {
                 *row = &[];
             }
+            let (scratch, tile) = scratch.split_at_mut_checked(tile_start)?;
             let mut x = 0;
             while x < map.width {
                 K::convolve(conv3, &rows, x, tile, scratch);

@@ -4,7 +4,6 @@ use core::ops::Range;
 
 use super::QUAD;
 use crate::Network;
-use crate::chunks::chunks_mut;
 
 /// Fractional bits of a mean: the largest, 255, takes 32 bits.
 const FRACTION: u32 = 24;
@@ -33,15 +32,39 @@ pub(super) fn accumulate(network: &Network, tile: &Tile<'_>, sums: &mut [u32]) {
             if pixels.rows.is_empty() || pixels.columns.is_empty() {
                 continue;
             }
-            let cell = cell_y * grid + cell_x;
-            for (block, channels) in sums.chunks_mut(QUAD * grid * grid).enumerate().take(blocks) {
-                let quads = pixels.sums(tile.words, block, blocks);
-                for (channel, sum) in chunks_mut(channels, grid * grid).zip(quads) {
-                    if let Some(total) = channel.get_mut(cell) {
-                        *total = total.wrapping_add(sum);
-                    }
-                }
+            let sums = sums.get_mut(cell_y * grid + cell_x..).unwrap_or_default();
+            add_cell(&pixels, tile.words, blocks, sums, grid * grid);
+        }
+    }
+}
+
+/// Adds the pixels to the sums of one cell, which are `step` apart.
+fn add_cell(pixels: &Pixels, words: &[u32], blocks: usize, sums: &mut [u32], step: usize) {
+    let (rows, columns) = (pixels.rows.len(), pixels.columns.len());
+    let next_row = pixels.width.saturating_sub(columns) * blocks;
+    let mut first = (pixels.rows.start * pixels.width + pixels.columns.start) * blocks;
+    let mut place = 0;
+    for _ in 0..blocks {
+        // Two 16-bit lanes are added at a time: at most 257 values of 255.
+        const LANES: u32 = 0x00FF_00FF;
+        let (mut even, mut odd) = (0u32, 0u32);
+        let mut pixel = first;
+        for _ in 0..rows {
+            for _ in 0..columns {
+                let word = words.get(pixel).copied().unwrap_or_default();
+                even = even.wrapping_add(word & LANES);
+                odd = odd.wrapping_add((word >> 8) & LANES);
+                pixel += blocks;
             }
+            pixel += next_row;
+        }
+        first += 1;
+        for sum in [even & 0xFFFF, odd & 0xFFFF, even >> 16, odd >> 16] {
+            // Channels that fill up the last block have no sum.
+            if let Some(total) = sums.get_mut(place) {
+                *total = total.wrapping_add(sum);
+            }
+            place += step;
         }
     }
 }
@@ -59,24 +82,6 @@ struct Pixels {
     width: usize,
 }
 
-impl Pixels {
-    /// The sums of a block's four channels. Two 16-bit lanes are added at a
-    /// time: at most 257 values of 255.
-    fn sums(&self, words: &[u32], block: usize, blocks: usize) -> [u32; QUAD] {
-        const LANES: u32 = 0x00FF_00FF;
-        let (mut even, mut odd) = (0u32, 0u32);
-        for row in self.rows.clone() {
-            let first = (row * self.width + self.columns.start) * blocks + block;
-            let row = words.get(first..).unwrap_or_default();
-            for word in row.iter().step_by(blocks.max(1)).take(self.columns.len()) {
-                even = even.wrapping_add(word & LANES);
-                odd = odd.wrapping_add((word >> 8) & LANES);
-            }
-        }
-        [even & 0xFFFF, odd & 0xFFFF, even >> 16, odd >> 16]
-    }
-}
-
 /// Turns the sums of the cells into means, with 24 fractional bits: the sum
 /// times round(2^24 / area).
 pub(super) fn divide_by_areas(network: &Network, sums: &mut [u32]) {
@@ -87,11 +92,12 @@ pub(super) fn divide_by_areas(network: &Network, sums: &mut [u32]) {
             // At least 1 in a checked network.
             let area = (height * network.grid_window(cell_x, map.width).len()).max(1) as u32;
             let weight = ((1 << FRACTION) + area / 2) / area;
-            let cells = sums.get_mut(cell_y * grid + cell_x..).unwrap_or_default();
-            for sum in cells.iter_mut().step_by((grid * grid).max(1)) {
-                // At most 255 x area, so the product is below 2^32: an area is
-                // below 2^16.
+            // At most 255 x area each, so a product is below 2^32: an area is
+            // below 2^16.
+            let mut place = cell_y * grid + cell_x;
+            while let Some(sum) = sums.get_mut(place) {
                 *sum = sum.wrapping_mul(weight);
+                place += grid * grid;
             }
         }
     }

@@ -3,9 +3,8 @@
 
 use core::arch::naked_asm;
 
-use crate::chunks::chunks_mut;
 use crate::forward::int8::QUAD;
-use crate::forward::int8::winograd::window;
+use crate::forward::int8::winograd::portable;
 
 /// Words of a transformed tile.
 const WORDS: usize = 8;
@@ -25,11 +24,10 @@ pub(crate) fn convolve_pool(
     scratch: &mut [u32],
 ) {
     let Some(v) = scratch.first_chunk_mut() else { return };
-    for (x, out) in chunks_mut(out, blocks).enumerate() {
-        let Some(rows) = window(&rows, 2 * x, 4) else { return };
+    portable::for_each_pixel(packed, rows, blocks, out, |rows, out| {
         tile(rows, v);
         outputs(packed, v, out);
-    }
+    });
 }
 
 fn outputs(packed: &[u32], v: &[u32; WORDS], out: &mut [u32]) {
@@ -127,11 +125,9 @@ unsafe extern "C" fn blocks_of_outputs(
     )
 }
 
-fn tile(rows: [&[u8]; 4], v: &mut [u32; WORDS]) {
-    if let [Some(a), Some(b), Some(c), Some(d)] = rows.map(<[u8]>::first_chunk) {
-        // SAFETY: the function reads the four bytes of each row and writes V.
-        unsafe { transform(a, b, c, d, v) }
-    }
+fn tile([a, b, c, d]: [&[u8; 4]; 4], v: &mut [u32; WORDS]) {
+    // SAFETY: the function reads the four bytes of each row and writes V.
+    unsafe { transform(a, b, c, d, v) }
 }
 
 /// The low halves of two results to a word of V: `$first` and `$second`, each

@@ -140,7 +140,7 @@ pub(crate) fn outputs(packed: &[u32], v: &[u32], out: &mut [u32]) {
     let quads = v.len() / (2 * ELEMENTS);
     let blocks = packed.len() / (2 * QUAD + QUAD * v.len()).max(1);
     let count = out.len() / PIXELS;
-    if quads == 0 || v.len() % (2 * ELEMENTS) != 0 || count == 0 || count > blocks {
+    if quads == 0 || !v.len().is_multiple_of(2 * ELEMENTS) || count == 0 || count > blocks {
         return;
     }
     let out = out.as_mut_ptr();

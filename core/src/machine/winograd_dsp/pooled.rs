@@ -13,7 +13,7 @@ pub(crate) fn outputs(packed: &[u32], v: &[u32], out: &mut [u32]) {
     let quads = v.len() / (2 * ELEMENTS);
     let blocks = packed.len() / (2 * QUAD + QUAD * v.len()).max(1);
     let count = blocks.min(out.len());
-    if quads == 0 || v.len() % (2 * ELEMENTS) != 0 || count == 0 {
+    if quads == 0 || !v.len().is_multiple_of(2 * ELEMENTS) || count == 0 {
         return;
     }
     let out = out.get_mut(..count).unwrap_or_default().as_mut_ptr_range();

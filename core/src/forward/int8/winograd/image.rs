@@ -7,7 +7,7 @@
 use core::num::Wrapping;
 
 use super::products::halves;
-use super::{IMAGE_WORDS, window};
+use super::{IMAGE_WORDS, QUAD};
 use crate::chunks::{chunks, chunks_mut};
 use crate::forward::int8::requantize;
 
@@ -23,16 +23,63 @@ pub(crate) fn convolve_pool(
     scratch: &mut [u32],
 ) {
     let Some(v) = scratch.first_chunk_mut() else { return };
-    for (x, out) in chunks_mut(out, blocks).enumerate() {
-        let Some(rows) = window(&rows, 2 * x, 4) else { return };
+    for_each_pixel(packed, rows, blocks, out, |rows, out| {
         tile(rows, v);
         outputs(packed, v, out);
+    });
+}
+
+/// Computes a row of pixels, with `varied` where the 4x4 pixels of the image
+/// differ. Of background there is often a lot, and it takes a single product.
+#[inline(always)]
+pub(crate) fn for_each_pixel(
+    packed: &[u32],
+    rows: [&[u8]; 4],
+    blocks: usize,
+    out: &mut [u32],
+    mut varied: impl FnMut([&[u8; 4]; 4], &mut [u32]),
+) {
+    let mut last: Option<(u32, &[u32])> = None;
+    for (x, out) in chunks_mut(out, blocks).enumerate() {
+        let [Some(a), Some(b), Some(c), Some(d)] =
+            rows.map(|row| row.get(2 * x..).and_then(<[u8]>::first_chunk))
+        else {
+            return;
+        };
+        let words = [a, b, c, d].map(|pixels| u32::from_le_bytes(*pixels));
+        let first = words.into_iter().fold(0, |_, word| word);
+        if first != first.rotate_left(8) || words.iter().any(|word| *word != first) {
+            varied([a, b, c, d], out);
+            continue;
+        }
+        match last {
+            Some((pixels, same)) if pixels == first => {
+                out.iter_mut().zip(same).for_each(|(out, word)| *out = *word);
+            }
+            _ => uniform(packed, first & 0xFF, out),
+        }
+        last = Some((first, out));
+    }
+}
+
+/// Activations of a pooled pixel where all pixels of the image are `pixel`: the
+/// only element of V that is not 0 is the one of row 1 and column 1.
+fn uniform(packed: &[u32], pixel: u32, out: &mut [u32]) {
+    let v = pixel.wrapping_mul(4).cast_signed();
+    for (block, out) in chunks(packed, QUAD * (IMAGE_WORDS + 2)).zip(out) {
+        let mut word = 0;
+        for [.., u, bias, multiplier] in block.as_chunks::<{ IMAGE_WORDS + 2 }>().0.iter().rev() {
+            let [u, _] = halves(*u);
+            let sum = u.wrapping_mul(v).wrapping_add(bias.cast_signed());
+            word = word << 8 | requantize(sum, *multiplier);
+        }
+        *out = word;
     }
 }
 
 /// V of 4x4 pixels.
 #[inline(never)]
-fn tile(rows: [&[u8]; 4], v: &mut [u32; IMAGE_WORDS]) {
+fn tile(rows: [&[u8; 4]; 4], v: &mut [u32; IMAGE_WORDS]) {
     let columns: [[i32; 4]; 4] = core::array::from_fn(|x| {
         filter(rows.map(|row| i32::from(row.get(x).copied().unwrap_or_default())))
     });

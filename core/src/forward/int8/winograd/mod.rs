@@ -99,8 +99,11 @@ use portable as kernels;
 
 /// The kernels in portable Rust, which define the bits of those in machine
 /// instructions.
+#[allow(unused_imports, reason = "each target's kernels use some of them")]
 pub(crate) mod portable {
-    pub(crate) use super::image::{SCRATCH as IMAGE_SCRATCH, convolve_pool as image_row};
+    pub(crate) use super::image::{
+        SCRATCH as IMAGE_SCRATCH, convolve_pool as image_row, for_each_pixel,
+    };
     pub(crate) use super::plain::{outputs as plain_outputs, tile as plain_tile};
     pub(crate) use super::pooled::{
         PAIR as POOLED_PAIR, outputs as pooled_outputs, tile as pooled_tile,
@@ -191,7 +194,7 @@ pub(crate) fn convolve(
 
 /// The same `len` values of four rows.
 #[inline(always)]
-pub(crate) fn window<'a, T>(rows: &[&'a [T]; 4], start: usize, len: usize) -> Option<[&'a [T]; 4]> {
+fn window<'a, T>(rows: &[&'a [T]; 4], start: usize, len: usize) -> Option<[&'a [T]; 4]> {
     let [a, b, c, d] = rows.map(|row| row.get(start..)?.get(..len));
     Some([a?, b?, c?, d?])
 }

@@ -1,7 +1,8 @@
 //! F(2x2, 3x3) and the maximum over its four outputs.
 
-use super::products::{Sums, blocks, exact, lane, products};
+use super::products::{Sums, blocks, exact, lane, pairs, products};
 use super::{POOLED_ELEMENTS, QUAD};
+use crate::chunks::{chunks, chunks_mut};
 use crate::forward::int8::requantize;
 
 /// Words of V for a pair of channels.
@@ -12,63 +13,74 @@ pub(crate) const PAIR: usize = 1;
 #[inline(never)]
 pub(crate) fn tile(rows: [&[u32]; 4], v: &mut [u32]) {
     let quads = v.len() / (2 * POOLED_ELEMENTS);
-    for quad in 0..quads {
-        let pixel = |y: usize, x: usize| {
-            let row = rows.get(y).copied().unwrap_or_default();
-            row.get(x * quads + quad).copied().unwrap_or_default()
-        };
-        let words = core::array::from_fn(|y| core::array::from_fn(|x| pixel(y, x)));
-        transform(&words, v.get_mut(2 * quad..).unwrap_or_default(), 2 * quads);
+    for (row, v) in rows.into_iter().zip(chunks_mut(v, 8 * quads)) {
+        filter_row(row, v, quads);
     }
+    filter_columns(v);
 }
 
 /// V of 4x4 pixels of an image: four rows of pixels of `channels` bytes.
 #[inline(never)]
 pub(crate) fn tile_of_pixels(rows: [&[u8]; 4], channels: usize, v: &mut [u32]) {
     let quads = v.len() / (2 * POOLED_ELEMENTS);
-    for quad in 0..quads {
-        let first = quad * QUAD;
-        let count = QUAD.min(channels.saturating_sub(first));
-        let words = rows.map(|row| {
-            core::array::from_fn(|x| {
+    for (row, v) in rows.into_iter().zip(chunks_mut(v, 8 * quads)) {
+        for quad in 0..quads {
+            let first = quad * QUAD;
+            let count = QUAD.min(channels.saturating_sub(first));
+            let words = [0, 1, 2, 3].map(|x| {
                 let bytes = row.get(x * channels + first..).and_then(|row| row.get(..count));
-                let bytes = bytes.unwrap_or_default();
-                bytes.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte))
-            })
-        });
-        transform(&words, v.get_mut(2 * quad..).unwrap_or_default(), 2 * quads);
-    }
-}
-
-/// V of the four channels of 4x4 words; its elements lie `stride` words apart.
-#[inline(always)]
-fn transform(words: &[[u32; 4]; 4], v: &mut [u32], stride: usize) {
-    let [even, odd] = [0, 1].map(|i| two_channels(&words.map(|row| row.map(|word| pair(word, i)))));
-    let pairs = even.as_flattened().iter().zip(odd.as_flattened());
-    for (v, (even, odd)) in v.chunks_mut(stride.max(2)).zip(pairs) {
-        if let Some([first, second]) = v.first_chunk_mut() {
-            (*first, *second) = (exact(*even), exact(*odd));
+                bytes
+                    .unwrap_or_default()
+                    .iter()
+                    .rev()
+                    .fold(0, |word, byte| word << 8 | u32::from(*byte))
+            });
+            let elements = filter_words(words);
+            for (v, pairs) in chunks_mut(v, 2 * quads).zip(elements) {
+                if let Some(place) = v.get_mut(2 * quad..).and_then(<[u32]>::first_chunk_mut) {
+                    *place = pairs;
+                }
+            }
         }
     }
+    filter_columns(v);
 }
 
+/// B^T along a row of four pixels of activations.
 #[inline(always)]
-fn pair(word: u32, i: u32) -> u32 {
-    (word >> (8 * i)) & 0x00FF_00FF
-}
-
-/// B^T d B of two channels at a time.
-#[inline(always)]
-fn two_channels([a, b, c, d]: &[[u32; 4]; 4]) -> [[u32; 4]; 4] {
-    let vertical = |x: usize| {
-        let [a, b, c, d] =
-            [a, b, c, d].map(|row: &[u32; 4]| row.get(x).copied().unwrap_or_default());
-        filter([a, b, c, d])
+fn filter_row(row: &[u32], v: &mut [u32], quads: usize) {
+    let mut pixels = chunks(row, quads);
+    let mut elements = chunks_mut(v.as_chunks_mut().0, quads);
+    let mut next = || Some((pixels.next()?, elements.next()?));
+    let (Some((a, p)), Some((b, q)), Some((c, r)), Some((d, s))) = (next(), next(), next(), next())
+    else {
+        return;
     };
-    let [p, q, r, s] = [vertical(0), vertical(1), vertical(2), vertical(3)];
-    core::array::from_fn(|y| {
-        filter([p, q, r, s].map(|column| column.get(y).copied().unwrap_or_default()))
-    })
+    let (words, elements) = (a.iter().zip(b).zip(c).zip(d), p.iter_mut().zip(q).zip(r).zip(s));
+    for ((((a, b), c), d), (((p, q), r), s)) in words.zip(elements) {
+        [*p, *q, *r, *s] = filter_words([*a, *b, *c, *d]);
+    }
+}
+
+/// B^T times four words of activations, for each pair of channels.
+#[inline(always)]
+fn filter_words(words: [u32; 4]) -> [[u32; 2]; 4] {
+    let [[a, e], [b, f], [c, g], [d, h]] = words.map(pairs);
+    let ([a, b, c, d], [e, f, g, h]) = (filter([a, b, c, d]), filter([e, f, g, h]));
+    [[a, e], [b, f], [c, g], [d, h]]
+}
+
+/// B^T along all columns of four rows.
+#[inline(always)]
+fn filter_columns(v: &mut [u32]) {
+    let mut rows = chunks_mut(v, v.len() / 4);
+    let (Some(a), Some(b), Some(c), Some(d)) = (rows.next(), rows.next(), rows.next(), rows.next())
+    else {
+        return;
+    };
+    for (((a, b), c), d) in a.iter_mut().zip(b).zip(c).zip(d) {
+        [*a, *b, *c, *d] = filter([*a, *b, *c, *d]).map(exact);
+    }
 }
 
 /// B^T times a vector.

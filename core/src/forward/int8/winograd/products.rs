@@ -74,9 +74,14 @@ fn dot(v: &[u32], u: &[[u32; QUAD]], out: &mut Sums) {
     *out = sums;
 }
 
-/// [`dot`] for each element.
-#[inline(never)]
-pub(super) fn products(v: &[u32], u: &[[u32; QUAD]], pairs: usize, sums: &mut [Sums]) {
+/// [`dot`] for each element, of which there are `N`.
+#[inline(always)]
+pub(super) fn products<const N: usize>(
+    v: &[u32],
+    u: &[[u32; QUAD]],
+    pairs: usize,
+    sums: &mut [Sums; N],
+) {
     for (sums, (v, u)) in sums.iter_mut().zip(chunks(v, pairs).zip(chunks(u, pairs))) {
         dot(v, u, sums);
     }
