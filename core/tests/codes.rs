@@ -155,6 +155,38 @@ proptest! {
     }
 
     #[test]
+    fn bits_of_a_projection_are_as_defined(case in case()) {
+        let words = code_u8(&case.values);
+        let embedding = Embedding::<U8>::from_slice(&words).unwrap();
+        let (values, bits) = (case.projected(), case.values.len());
+        let size = values.len().next_power_of_two();
+        let mut random = 1u64;
+        let signs: Vec<i32> = (0..bits + size)
+            .map(|_| {
+                random = (random * 1_664_525 + 1_013_904_223) % (1 << 32);
+                if random < 1 << 31 { 1 } else { -1 }
+            })
+            .collect();
+        let mut expected = vec![0u32; Binary::words(bits)];
+        for bit in 0..bits {
+            let (block, i) = (bit / size, bit % size);
+            let terms = values.iter().enumerate().map(|(j, &value)| {
+                let parity = if (i & j).count_ones() % 2 == 0 { 1 } else { -1 };
+                parity * signs[block * size + j] * i32::from(value)
+            });
+            expected[bit / 32] |= u32::from(terms.sum::<i32>() > 0) << (bit % 32);
+        }
+
+        let coder = Coder::new(bits, &[], &case.weights, &case.offsets).unwrap();
+        let mut found = vec![u32::MAX; Binary::words(bits)];
+        let code = coder.binarize(&embedding, &mut found).unwrap();
+        prop_assert_eq!(code.as_slice(), &expected);
+        let mut both = vec![u32::MAX; TwoStage::words(bits)];
+        let code = coder.two_stage(&embedding, &mut both).unwrap();
+        prop_assert_eq!(code.as_slice(), [expected, words.clone()].concat());
+    }
+
+    #[test]
     fn encoding_floats_keeps_their_direction(values in vec(0f32..1.0, 1..100)) {
         let mut floats = values.clone();
         let floats = Embedding::normalize(&mut floats).unwrap();

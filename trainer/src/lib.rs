@@ -2,8 +2,8 @@
 //! measures how well it retrieves, and packs it for the device.
 //!
 //! The modules follow the data: [`data`] -> [`nn`] -> [`loss`] -> [`optim`],
-//! tied together by [`train`]; then [`retrieval`] measures, [`files`] reads and
-//! writes, [`figures`] draws.
+//! tied together by [`train`]; [`quantize`] turns a model into integers; then
+//! [`retrieval`] measures, [`files`] reads and writes, [`figures`] draws.
 
 pub mod data;
 pub mod device;

@@ -4,7 +4,7 @@
 //! gives blocks of queries their distances, [`Ranker`] finds where the relevant
 //! images stand, [`Metrics`] and [`curve`] follow from those ranks alone, and
 //! [`bootstrap`] says how far the means can be trusted. [`search()`] returns the
-//! nearest images themselves. [`naive`] is the same by the definitions, to test
+//! nearest images themselves; [`codes`] measures embeddings in any code. [`naive`] is the same by the definitions, to test
 //! against.
 
 pub mod bootstrap;
