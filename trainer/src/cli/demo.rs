@@ -15,7 +15,7 @@ use lookalike_trainer::files::{
 };
 use lookalike_trainer::loss::Triplet;
 use lookalike_trainer::optim::{OptimizerKind, Schedule};
-use lookalike_trainer::quantize;
+use lookalike_trainer::quantize::{self, Calibration};
 use lookalike_trainer::retrieval::{Evaluation, Options, search, table};
 use lookalike_trainer::train::{Objective, Settings, Training};
 use ndarray::{Array2, Axis};
@@ -181,8 +181,14 @@ impl Demo {
         train: &Dataset,
     ) -> anyhow::Result<LoadedModel> {
         eprintln!("{}: quantising", contender.name);
-        let options =
-            quantize::Options { thorough: false, seed: self.seed, ..quantize::Options::default() };
+        let options = quantize::Options {
+            calibration: Some(Calibration::P9999),
+            calibration_images: 1000,
+            validation_images: 1000,
+            thorough: false,
+            seed: self.seed,
+            ..quantize::Options::default()
+        };
         let (int8, _) = quantize::quantize(model, train, Packing::Fast, &options)?;
         let path = self.out.join(format!("{}.int8.model", contender.name));
         save_model(&path, &int8.as_new())?;
