@@ -8,6 +8,7 @@
 //! against.
 
 pub mod bootstrap;
+mod bound;
 pub mod curve;
 pub mod distances;
 mod evaluate;
@@ -15,6 +16,7 @@ mod key;
 mod metrics;
 pub mod naive;
 pub mod open_set;
+mod panels;
 mod ranking;
 mod report;
 mod search;
