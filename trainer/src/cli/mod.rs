@@ -16,6 +16,7 @@ mod gallery;
 mod inspect;
 mod options;
 mod output;
+mod scaling;
 mod search;
 mod train;
 mod weights;
