@@ -1,4 +1,7 @@
 //! One row of each stage of the network.
+//!
+//! With `simd` the stages are part of the caller, which is compiled to other
+//! instructions; firmware has each once.
 
 use super::kernel::PIXELS;
 use super::{BLOCK, Kernel, Lanes, Window};
@@ -23,7 +26,7 @@ impl<'a> Conv<'a> {
 }
 
 /// Convolution, ReLU and 2x2 max-pooling: one row of pixels from 4 rows.
-#[inline(always)]
+#[cfg_attr(feature = "simd", inline(always))]
 pub(super) fn convolve_pool(
     kernel: impl Kernel,
     conv: Conv<'_>,
@@ -38,7 +41,7 @@ pub(super) fn convolve_pool(
 
 /// Convolution and ReLU of row `y` from 3 rows, added to every cell of the
 /// average-pooling grid that covers it.
-#[inline(always)]
+#[cfg_attr(feature = "simd", inline(always))]
 pub(super) fn convolve_accumulate(
     kernel: impl Kernel,
     conv: Conv<'_>,
