@@ -15,8 +15,9 @@ use serde_json::{Value, json};
 
 use super::options::{DataOptions, ThreadOptions, check_shape};
 use super::output::print_json;
+use super::scaling::Scaling;
 
-/// Time the trainer's main work; prints one JSON object.
+/// Time the trainer's main work; prints one JSON object, or tables.
 ///
 /// `scripts/compare-pytorch.py` runs this beside PyTorch, pytorch-metric-learning,
 /// FAISS and ONNX Runtime and prints ratios. Times alone mean little on a
@@ -67,6 +68,9 @@ enum Work {
         /// The model file.
         model: PathBuf,
     },
+    /// Epochs for batches of 16 to 512, evaluation of 1,000 to 60,000 images:
+    /// prints Markdown tables.
+    Scaling(Scaling),
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -78,13 +82,17 @@ enum BenchLoss {
 impl Bench {
     /// Runs the command.
     pub fn run(self) -> anyhow::Result<()> {
-        let result = self.threads.run(|| match &self.work {
-            Work::Epoch { loss, batch_size, epochs } => self.epoch(*loss, *batch_size, *epochs),
-            Work::Evaluate { model, split, images } => self.evaluate(model, *split, *images),
-            Work::Search { model } => self.search(model),
-            Work::Single { model } => self.single(model),
-        })?;
-        print_json(&result)
+        self.threads.run(|| match &self.work {
+            Work::Epoch { loss, batch_size, epochs } => {
+                print_json(&self.epoch(*loss, *batch_size, *epochs)?)
+            }
+            Work::Evaluate { model, split, images } => {
+                print_json(&self.evaluate(model, *split, *images)?)
+            }
+            Work::Search { model } => print_json(&self.search(model)?),
+            Work::Single { model } => print_json(&self.single(model)?),
+            Work::Scaling(scaling) => scaling.run(&self.data.data),
+        })
     }
 
     fn epoch(&self, loss: BenchLoss, batch_size: usize, epochs: u32) -> anyhow::Result<Value> {
@@ -118,7 +126,13 @@ impl Bench {
             training.epoch(|_| ())?;
             seconds.push(started.elapsed().as_secs_f64());
         }
-        Ok(json!({ "images": data.len(), "batch_size": batch_size, "epoch_seconds": seconds }))
+        Ok(json!({
+            "images": data.len(),
+            "batch_size": batch_size,
+            "epoch_seconds": seconds,
+            "data_bytes": data.pixels.len(),
+            "peak_memory_bytes": peak_memory(),
+        }))
     }
 
     fn evaluate(&self, path: &Path, split: Split, images: Option<u32>) -> anyhow::Result<Value> {
@@ -143,6 +157,7 @@ impl Bench {
             "metrics_seconds": all - embedded,
             "seconds": all,
             "mean_average_precision": evaluation.mean.average_precision,
+            "peak_memory_bytes": peak_memory(),
         }))
     }
 
@@ -178,4 +193,11 @@ impl Bench {
         counted.sort_unstable_by(f64::total_cmp);
         Ok(json!({ "images": counted.len(), "median_microseconds": counted[counted.len() / 2] }))
     }
+}
+
+/// The most memory that this process has held so far, where Linux tells.
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    kilobytes.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
 }

@@ -18,6 +18,7 @@ mod inspect;
 mod options;
 mod output;
 mod quantize;
+mod scaling;
 mod search;
 mod train;
 mod weights;

@@ -1,10 +1,12 @@
-//! Plots and picture sheets of retrieval results.
+//! Plots and picture sheets of retrieval results, and of times.
 //!
-//! Both are returned as bytes or text; how they reach a file is the caller's
+//! They are returned as bytes or text; how they reach a file is the caller's
 //! choice.
 
 mod precision_recall;
+mod scaling;
 mod sheet;
 
 pub use precision_recall::{FigureError, precision_recall_svg};
+pub use scaling::{Panel, scaling_svg};
 pub use sheet::{SheetError, SheetRow, retrieval_sheet_png};

@@ -6,7 +6,7 @@ use crate::retrieval::Evaluation;
 
 /// Okabe and Ito's palette, which colour-blind readers can tell apart, without
 /// its yellow, which is too pale for a line on white.
-const PALETTE: [RGBColor; 6] = [
+pub(super) const PALETTE: [RGBColor; 6] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
     RGBColor(0, 158, 115),
@@ -20,12 +20,12 @@ const SIZE: (u32, u32) = (720, 600);
 
 /// The drawing library rounds coordinates to whole units, which would show as
 /// steps in the curves: units are this many times finer than pixels.
-const FINE: u32 = 8;
+pub(super) const FINE: u32 = 8;
 
 /// A plot could not be drawn.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the plot could not be drawn: {0}")]
-pub struct FigureError(String);
+pub struct FigureError(pub(super) String);
 
 /// Draws the raw mean precision-recall curve of each named evaluation, with its
 /// mAP in the legend, and returns the SVG document.
@@ -37,10 +37,14 @@ pub struct FigureError(String);
 pub fn precision_recall_svg(evaluations: &[(&str, &Evaluation)]) -> Result<String, FigureError> {
     let mut svg = String::new();
     draw(&mut svg, evaluations).map_err(|error| FigureError(error.to_string()))?;
-    let (width, height) = SIZE;
+    Ok(in_pixels(&svg, SIZE))
+}
+
+/// Gives a document of [`FINE`] units its size in pixels; the view box keeps
+/// the fine units.
+pub(super) fn in_pixels(svg: &str, (width, height): (u32, u32)) -> String {
     let fine = format!("width=\"{}\" height=\"{}\"", width * FINE, height * FINE);
-    // The view box keeps the fine units.
-    Ok(svg.replacen(&fine, &format!("width=\"{width}\" height=\"{height}\""), 1))
+    svg.replacen(&fine, &format!("width=\"{width}\" height=\"{height}\""), 1)
 }
 
 fn draw(

@@ -90,4 +90,4 @@ macro_rules! for_each_column {
         }
     }};
 }
-pub(super) use for_each_column;
+pub(crate) use for_each_column;

@@ -15,7 +15,7 @@ mod conv_avg;
 mod conv_pool;
 mod convnet;
 mod embed;
-mod lanes;
+pub(crate) mod lanes;
 mod linear;
 mod normalize;
 mod packed;

@@ -1,4 +1,4 @@
-//! Squared Euclidean distances of many queries to a whole gallery, by GEMM.
+//! Squared Euclidean distances of many queries to a whole gallery, as a matrix product.
 //!
 //! For vectors of length 1, d(x, y) = |x - y|^2 = 2 - 2 x.y. The queries are
 //! taken in blocks, so what is held at a time does not grow with their number:
@@ -7,9 +7,11 @@
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-use ndarray::linalg::general_mat_mul;
-use ndarray::{ArrayView2, ArrayViewMut2, s};
+use ndarray::{ArrayView2, ArrayViewMut2};
+use pulp::Arch;
 use rayon::prelude::*;
+
+use super::panels::{Panels, Products};
 
 /// Distances that one thread holds: 4 M values, 16 MB.
 const BLOCK_VALUES: usize = 4 << 20;
@@ -21,9 +23,11 @@ const MAX_BLOCK_ROWS: usize = 256;
 ///
 /// It depends on nothing else, above all not on the number of threads: the
 /// blocks, and the order in which their results are added up, are always the
-/// same.
+/// same. Where there are enough, they are whole groups of the 8 that are
+/// computed together.
 pub fn block_rows(gallery_len: usize) -> usize {
-    (BLOCK_VALUES / gallery_len.max(1)).clamp(1, MAX_BLOCK_ROWS)
+    let rows = (BLOCK_VALUES / gallery_len.max(1)).clamp(1, MAX_BLOCK_ROWS);
+    if rows < 8 { rows } else { rows / 8 * 8 }
 }
 
 /// Writes the distances of `queries` (`[Q, D]`) to `gallery` (`[N, D]`) into
@@ -34,14 +38,22 @@ pub fn block_rows(gallery_len: usize) -> usize {
 /// near-duplicates would make ties of them.
 ///
 /// # Panics
-/// When the shapes do not fit one another.
+/// When the shapes do not fit one another, or `out` is not in standard layout.
 pub fn squared_distances(
     queries: ArrayView2<'_, f32>,
     gallery: ArrayView2<'_, f32>,
     mut out: ArrayViewMut2<'_, f32>,
 ) {
-    out.fill(2.0);
-    general_mat_mul(-2.0, &queries, &gallery.t(), 1.0, &mut out);
+    assert_eq!(out.dim(), (queries.nrows(), gallery.nrows()));
+    let queries = queries.as_standard_layout();
+    let out = out.as_slice_mut().expect("standard layout");
+    block_distances(queries.as_slice().expect("standard layout"), &Panels::new(gallery), out);
+}
+
+/// [`squared_distances`] to a gallery that is packed.
+fn block_distances(queries: &[f32], panels: &Panels, out: &mut [f32]) {
+    let items = 0..panels.items;
+    Arch::new().dispatch(Products { queries, panels, items, offset: 2.0, scale: -2.0, out });
 }
 
 /// Calls `work(scratch, rows, distances)` for each block of queries on the
@@ -60,7 +72,14 @@ pub fn map_blocks<S: Send, R: Send>(
     scratch: impl Fn() -> S + Sync,
     work: impl Fn(&mut S, Range<usize>, ArrayView2<'_, f32>) -> R + Sync,
 ) -> Vec<R> {
+    assert_eq!(queries.ncols(), gallery.ncols(), "queries have the gallery's width");
     let rows = block_rows(gallery.nrows()).min(queries.nrows());
+    let panels = Panels::new(gallery);
+    let queries = queries.as_standard_layout();
+    let values_of = |range: &Range<usize>| {
+        let queries = queries.as_slice().expect("standard layout");
+        &queries[range.start * panels.width..range.end * panels.width]
+    };
     // Rayon's `map_init` would make a fresh buffer for every piece it splits off.
     let idle: Mutex<Vec<(S, Vec<f32>)>> = Mutex::new(Vec::new());
     let idle = || idle.lock().unwrap_or_else(PoisonError::into_inner);
@@ -75,10 +94,10 @@ pub fn map_blocks<S: Send, R: Send>(
             let range = block * rows..((block + 1) * rows).min(queries.nrows());
             let shape = (range.len(), gallery.nrows());
             let values = &mut buffer[..shape.0 * shape.1];
-            let mut distances =
-                ArrayViewMut2::from_shape(shape, values).expect("the slice has the shape's length");
-            squared_distances(queries.slice(s![range.clone(), ..]), gallery, distances.view_mut());
-            let result = work(&mut scratch, range, distances.view());
+            block_distances(values_of(&range), &panels, values);
+            let distances =
+                ArrayView2::from_shape(shape, values).expect("the slice has the shape's length");
+            let result = work(&mut scratch, range, distances);
             idle().push((scratch, buffer));
             result
         })

@@ -8,6 +8,7 @@
 //! against.
 
 pub mod bootstrap;
+mod bound;
 pub mod codes;
 pub mod curve;
 pub mod distances;
@@ -16,6 +17,7 @@ mod key;
 mod metrics;
 pub mod naive;
 pub mod open_set;
+mod panels;
 mod ranking;
 mod report;
 mod search;

@@ -7,6 +7,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
 use super::distances::{block_rows, map_blocks, squared_distances};
+use super::key::key;
 use super::{EvaluateError, Evaluation, Metrics, Options, evaluate, naive, search, table};
 
 /// Random rows of length 1. Values of few levels make many equal distances.
@@ -75,7 +76,7 @@ fn blocks_hold_a_bounded_number_of_distances_and_cover_all_queries() {
 
     // A gallery large enough that the queries need several blocks.
     let (queries, gallery) = (embeddings(70, 3, 1 << 20, 3), embeddings(200_000, 3, 1 << 20, 4));
-    assert_eq!(block_rows(gallery.nrows()), 20);
+    assert_eq!(block_rows(gallery.nrows()), 16);
     let blocks = map_blocks(
         queries.view(),
         gallery.view(),
@@ -87,7 +88,7 @@ fn blocks_hold_a_bounded_number_of_distances_and_cover_all_queries() {
             rows
         },
     );
-    assert_eq!(blocks, [0..20, 20..40, 40..60, 60..70]);
+    assert_eq!(blocks, [0..16, 16..32, 32..48, 48..64, 64..70]);
     let none =
         map_blocks(queries.slice(ndarray::s![..0, ..]), gallery.view(), || (), |(), _, _| ());
     assert!(none.is_empty());
@@ -157,6 +158,48 @@ proptest! {
             for &Match { id, distance } in found {
                 let expected = distances[[query, id as usize]];
                 prop_assert!(distance == expected || (distance.is_nan() && expected.is_nan()));
+            }
+        }
+    }
+}
+
+/// `rows` vectors of length 1 that lie close to a few dimensions: `noise` is
+/// what leads out of them.
+fn near_a_subspace(rows: usize, width: usize, noise: f32, seed: u64) -> Array2<f32> {
+    let (basis, coordinates) = (embeddings(9, width, 1 << 20, 1), embeddings(rows, 9, 40, seed));
+    let mut near = coordinates.dot(&basis) + embeddings(rows, width, 1 << 20, seed + 1) * noise;
+    for mut row in near.rows_mut() {
+        let length = row.dot(&row).sqrt();
+        row /= length;
+    }
+    near
+}
+
+#[test]
+fn search_with_bounds_finds_what_a_sort_finds() {
+    let (rows, width, k) = (4500, 100, 7);
+    for (noise, nan) in [(0.0, false), (0.02, false), (0.1, true), (100.0, false)] {
+        let mut gallery = near_a_subspace(rows, width, noise, 11);
+        let mut queries = near_a_subspace(67, width, noise, 13);
+        // Items that are equal, and near-duplicates of a query.
+        let row = gallery.row(3).to_owned();
+        gallery.row_mut(2000).assign(&row);
+        gallery.row_mut(4000).assign(&row);
+        queries.row_mut(5).assign(&row);
+        if nan {
+            gallery.row_mut(1500)[7] = f32::NAN;
+            queries.row_mut(8)[70] = f32::NAN;
+        }
+        let own: Vec<u32> = (0..67).map(|query| query * 61 % 4500).collect();
+        let found = search(queries.view(), gallery.view(), k, Some(&own));
+        let distances = all_distances(queries.view(), gallery.view());
+        for ((found, distances), own) in found.iter().zip(distances.outer_iter()).zip(&own) {
+            let mut expected: Vec<u32> = (0..rows as u32).filter(|id| id != own).collect();
+            expected.sort_by_key(|&id| key(distances[id as usize], id));
+            let ids: Vec<u32> = found.iter().map(|item| item.id).collect();
+            assert_eq!(ids, expected[..k]);
+            for &Match { id, distance } in found {
+                assert_eq!(distance.to_bits(), distances[id as usize].to_bits());
             }
         }
     }

@@ -2,9 +2,9 @@
 //!
 //! Sums are plain multiplications and additions in one fixed order (bias, then
 //! kernel row, kernel column, input channel): the result has the same bits on
-//! every target that has no kernel in machine instructions.
+//! every target that has no kernel in fused multiply-adds.
 
-use super::{BLOCK, Conv, Lanes, Window};
+use super::{BLOCK, Conv, Kernel, Lanes, Window};
 use crate::chunks::chunks;
 
 /// Pixels that are computed together: a pooling window, or neighbours of a row.
@@ -12,7 +12,7 @@ pub(super) const PIXELS: usize = 4;
 
 /// What four output pixels read: for each kernel row and each pixel, the
 /// contiguous run of 3 columns x input channels.
-type Runs<'a> = [[&'a [f32]; PIXELS]; 3];
+pub(super) type Runs<'a> = [[&'a [f32]; PIXELS]; 3];
 
 impl<'a, const ROWS: usize> Window<'a, ROWS> {
     /// What the pixel at `column` reads of a row.
@@ -21,6 +21,61 @@ impl<'a, const ROWS: usize> Window<'a, ROWS> {
         let start = column * self.channels;
         let row = self.rows.get(row).copied().unwrap_or_default();
         row.get(start..start + 3 * self.channels).unwrap_or_default()
+    }
+}
+
+impl<'a> Window<'a, 3> {
+    /// What neighbours of a row read. A window with fewer pixels repeats its last.
+    #[inline(always)]
+    pub fn neighbours(&self) -> Runs<'a> {
+        let last = self.columns.saturating_sub(3);
+        core::array::from_fn(|row| core::array::from_fn(|pixel| self.run(row, pixel.min(last))))
+    }
+}
+
+impl<'a> Window<'a, 4> {
+    /// What the pixels of a pooling window read.
+    #[inline(always)]
+    pub fn square(&self) -> Runs<'a> {
+        core::array::from_fn(|row| {
+            [(0, 0), (0, 1), (1, 0), (1, 1)].map(|(y, x)| self.run(row + y, x))
+        })
+    }
+}
+
+/// [`Kernel`] in portable Rust.
+#[derive(Clone, Copy)]
+pub(super) struct Compiled;
+
+impl Kernel for Compiled {
+    #[inline(always)]
+    fn rectified(
+        self,
+        conv: &Conv<'_>,
+        window: &Window<'_, 3>,
+        mut each: impl FnMut([Lanes; PIXELS]),
+    ) {
+        let runs = window.neighbours();
+        for block in conv.blocks() {
+            each(sums(block, &runs).map(|sums| sums.map(|sum| if sum > 0.0 { sum } else { 0.0 })));
+        }
+    }
+
+    #[inline(always)]
+    fn pool(self, conv: &Conv<'_>, window: &Window<'_, 4>, out: &mut [f32]) {
+        let runs = window.square();
+        for (values, block) in out.chunks_mut(BLOCK).zip(conv.blocks()) {
+            // Starting from 0, the maximum is the ReLU too.
+            let mut maxima = [0.0; BLOCK];
+            for sums in sums(block, &runs) {
+                for (maximum, sum) in maxima.iter_mut().zip(sums) {
+                    if sum > *maximum {
+                        *maximum = sum;
+                    }
+                }
+            }
+            values.iter_mut().zip(maxima).for_each(|(value, maximum)| *value = maximum);
+        }
     }
 }
 
@@ -39,40 +94,4 @@ fn sums(block: &[Lanes], runs: &Runs<'_>) -> [Lanes; PIXELS] {
         }
     }
     sums
-}
-
-/// Convolution and ReLU of one block at neighbouring pixels of a row. A window
-/// with fewer pixels repeats its last.
-#[inline(always)]
-pub(super) fn rectified(block: &[Lanes], window: &Window<'_, 3>) -> [Lanes; PIXELS] {
-    let last = window.columns.saturating_sub(3);
-    let runs: Runs<'_> =
-        core::array::from_fn(|row| core::array::from_fn(|pixel| window.run(row, pixel.min(last))));
-    sums(block, &runs).map(|sums| sums.map(|sum| if sum > 0.0 { sum } else { 0.0 }))
-}
-
-/// Convolution and ReLU of all blocks, then the maximum over 2x2 pixels.
-#[inline(always)]
-pub(super) fn pool(conv: &Conv<'_>, window: &Window<'_, 4>, out: &mut [f32]) {
-    for (values, block) in out.chunks_mut(BLOCK).zip(conv.blocks()) {
-        let maxima = maximum(block, window);
-        values.iter_mut().zip(maxima).for_each(|(value, maximum)| *value = maximum);
-    }
-}
-
-#[inline(always)]
-fn maximum(block: &[Lanes], window: &Window<'_, 4>) -> Lanes {
-    let runs: Runs<'_> = core::array::from_fn(|row| {
-        [(0, 0), (0, 1), (1, 0), (1, 1)].map(|(y, x)| window.run(row + y, x))
-    });
-    // Starting from 0, the maximum is the ReLU too.
-    let mut maxima = [0.0; BLOCK];
-    for sums in sums(block, &runs) {
-        for (maximum, sum) in maxima.iter_mut().zip(sums) {
-            if sum > *maximum {
-                *maximum = sum;
-            }
-        }
-    }
-    maxima
 }

@@ -8,6 +8,8 @@
 //!       -> conv, ReLU -> sums over the grid's cells -> means
 //! ```
 
+#[cfg(all(feature = "simd", target_arch = "x86_64"))]
+mod avx;
 #[cfg(not(arm_vfma))]
 mod kernel;
 #[cfg(arm_vfma)]
@@ -87,6 +89,37 @@ impl Network {
 /// start of the workspace.
 pub(crate) fn features<'w>(
     network: &Network,
+    convs: [Conv<'_>; 3],
+    image: &[u8],
+    workspace: &'w mut [f32],
+) -> Result<&'w mut [f32], EmbedError> {
+    #[cfg(all(feature = "simd", target_arch = "x86_64"))]
+    if let Some(simd) = avx::Avx::detect() {
+        return simd.features(network, convs, image, workspace);
+    }
+    features_by(kernel::Compiled, network, convs, image, workspace)
+}
+
+/// The arithmetic of the convolutions, for one kind of processor.
+trait Kernel: Copy {
+    /// Convolution and ReLU at neighbouring pixels of a row: calls `each` with
+    /// the values of every block in turn.
+    fn rectified(
+        self,
+        conv: &Conv<'_>,
+        window: &Window<'_, 3>,
+        each: impl FnMut([Lanes; kernel::PIXELS]),
+    );
+
+    /// Convolution and ReLU of all blocks, then the maximum over 2x2 pixels.
+    fn pool(self, conv: &Conv<'_>, window: &Window<'_, 4>, out: &mut [f32]);
+}
+
+/// [`features`] by a kernel.
+#[inline(always)]
+fn features_by<'w>(
+    kernel: impl Kernel,
+    network: &Network,
     [conv1, conv2, conv3]: [Conv<'_>; 3],
     image: &[u8],
     workspace: &'w mut [f32],
@@ -115,16 +148,16 @@ pub(crate) fn features<'w>(
         if y0 < 2 * y1 + POOLED {
             continue;
         }
-        stages::convolve_pool(conv1, image_rows.rows(2 * y1), pool1_rows.row_mut(y1));
+        stages::convolve_pool(kernel, conv1, image_rows.rows(2 * y1), pool1_rows.row_mut(y1));
         y1 += 1;
         if y1 < 2 * y2 + POOLED {
             continue;
         }
-        stages::convolve_pool(conv2, pool1_rows.rows(2 * y2), pool2_rows.row_mut(y2));
+        stages::convolve_pool(kernel, conv2, pool1_rows.rows(2 * y2), pool2_rows.row_mut(y2));
         y2 += 1;
         if y2 >= PLAIN {
             let y3 = y2 - PLAIN;
-            stages::convolve_accumulate(conv3, pool2_rows.rows(y3), y3, network, features);
+            stages::convolve_accumulate(kernel, conv3, pool2_rows.rows(y3), y3, network, features);
         }
     }
     stages::divide_by_areas(network, features);

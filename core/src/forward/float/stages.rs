@@ -1,7 +1,10 @@
 //! One row of each stage of the network.
+//!
+//! With `simd` the stages are part of the caller, which is compiled to other
+//! instructions; firmware has each once.
 
-use super::kernel::{self, PIXELS};
-use super::{BLOCK, Lanes, Window};
+use super::kernel::PIXELS;
+use super::{BLOCK, Kernel, Lanes, Window};
 use crate::Network;
 use crate::chunks::{chunks, chunks_mut};
 
@@ -23,16 +26,24 @@ impl<'a> Conv<'a> {
 }
 
 /// Convolution, ReLU and 2x2 max-pooling: one row of pixels from 4 rows.
-pub(super) fn convolve_pool(conv: Conv<'_>, rows: [&[f32]; 4], out: &mut [f32]) {
+#[cfg_attr(feature = "simd", inline(always))]
+pub(super) fn convolve_pool(
+    kernel: impl Kernel,
+    conv: Conv<'_>,
+    rows: [&[f32]; 4],
+    out: &mut [f32],
+) {
     for (x, pixel) in chunks_mut(out, conv.outputs).enumerate() {
         let window = Window::new(&rows, conv.inputs, 2 * x, 4);
-        kernel::pool(&conv, &window, pixel);
+        kernel.pool(&conv, &window, pixel);
     }
 }
 
 /// Convolution and ReLU of row `y` from 3 rows, added to every cell of the
 /// average-pooling grid that covers it.
+#[cfg_attr(feature = "simd", inline(always))]
 pub(super) fn convolve_accumulate(
+    kernel: impl Kernel,
     conv: Conv<'_>,
     rows: [&[f32]; 3],
     y: usize,
@@ -47,20 +58,24 @@ pub(super) fn convolve_accumulate(
         let cell_columns: [_; PIXELS] =
             core::array::from_fn(|pixel| network.grid_cells(x + pixel, shape.width));
         let mut channels = chunks_mut(features, grid * grid);
-        for block in conv.blocks() {
-            let values = kernel::rectified(block, &window);
-            for (lane, channel) in channels.by_ref().take(BLOCK).enumerate() {
-                for row in chunks_mut(channel, grid).take(cell_rows.end).skip(cell_rows.start) {
-                    for (values, columns) in values.iter().zip(&cell_columns) {
-                        let value = values.get(lane).copied().unwrap_or_default();
-                        // A column beyond the last is in no cell.
-                        for sum in row.iter_mut().take(columns.end).skip(columns.start) {
-                            *sum += value;
+        kernel.rectified(
+            &conv,
+            &window,
+            #[inline(always)]
+            |values| {
+                for (lane, channel) in channels.by_ref().take(BLOCK).enumerate() {
+                    for row in chunks_mut(channel, grid).take(cell_rows.end).skip(cell_rows.start) {
+                        for (values, columns) in values.iter().zip(&cell_columns) {
+                            let value = values.get(lane).copied().unwrap_or_default();
+                            // A column beyond the last is in no cell.
+                            for sum in row.iter_mut().take(columns.end).skip(columns.start) {
+                                *sum += value;
+                            }
                         }
                     }
                 }
-            }
-        }
+            },
+        );
     }
 }
 

@@ -42,13 +42,13 @@ pub(super) fn accumulate(network: &Network, tile: &Tile<'_>, sums: &mut [u32]) {
 fn add_cell(pixels: &Pixels, words: &[u32], blocks: usize, sums: &mut [u32], step: usize) {
     let (rows, columns) = (pixels.rows.len(), pixels.columns.len());
     let next_row = pixels.width.saturating_sub(columns) * blocks;
-    let mut first = (pixels.rows.start * pixels.width + pixels.columns.start) * blocks;
+    let first = (pixels.rows.start * pixels.width + pixels.columns.start) * blocks;
     let mut place = 0;
-    for _ in 0..blocks {
+    for block in first..first + blocks {
         // Two 16-bit lanes are added at a time: at most 257 values of 255.
         const LANES: u32 = 0x00FF_00FF;
         let (mut even, mut odd) = (0u32, 0u32);
-        let mut pixel = first;
+        let mut pixel = block;
         for _ in 0..rows {
             for _ in 0..columns {
                 let word = words.get(pixel).copied().unwrap_or_default();
@@ -58,7 +58,6 @@ fn add_cell(pixels: &Pixels, words: &[u32], blocks: usize, sums: &mut [u32], ste
             }
             pixel += next_row;
         }
-        first += 1;
         for sum in [even & 0xFFFF, odd & 0xFFFF, even >> 16, odd >> 16] {
             // Channels that fill up the last block have no sum.
             if let Some(total) = sums.get_mut(place) {
