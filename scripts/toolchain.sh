@@ -37,8 +37,11 @@ rustup_has() {
 use_compiler() {
     rustup_has "$1" && return
     apt_install rustc-web cargo-web rust-web-src
-    # Debian's rust-lld is a link to the command of a package that nothing pulls in.
-    command -v rust-lld >/dev/null || apt_install "$(readlink /usr/bin/rust-lld)"
+    # Debian's compiler asks for rust-lld, which not every version of it brings.
+    command -v rust-lld >/dev/null || {
+        apt_install lld
+        export "CARGO_TARGET_$(echo "$1" | tr 'a-z.-' 'A-Z__')_LINKER=ld.lld"
+    }
     # RUSTC_BOOTSTRAP lets a stable compiler take -Zbuild-std.
     export PATH="/usr/bin:$PATH" RUSTC_BOOTSTRAP=1
     build_std=-Zbuild-std=core

@@ -1,6 +1,6 @@
 //! What a model takes on the boards that the project's firmware is measured on.
 
-use lookalike::Network;
+use lookalike::{Network, Packing};
 use serde::Serialize;
 
 /// The figures that `scripts/firmware.sh` measures and holds the firmware to:
@@ -38,17 +38,32 @@ fn budget(board: &str, figure: &str) -> Option<u64> {
     line.split_whitespace().skip(2).filter_map(|value| value.parse().ok()).max()
 }
 
-/// What a model of `network`, whose file has `file_bytes`, takes on each board.
-pub fn footprints(network: &Network, file_bytes: u64) -> Vec<Footprint> {
+/// The figures of code, of the stack of embedding and of that of searching.
+fn figures(packing: Option<Packing>) -> [&'static str; 3] {
+    match packing {
+        None => ["code-bytes", "embed-stack", "search-stack"],
+        Some(Packing::Compact) => ["int8-code-bytes", "compact-stack", "search-64-u8-stack"],
+        Some(Packing::Fast) => ["int8-code-bytes", "fast-stack", "search-64-u8-stack"],
+    }
+}
+
+/// What a model of `network`, whose file has `file_bytes`, takes on each board:
+/// in f32, or in 8-bit integers in a packing.
+pub fn footprints(network: &Network, packing: Option<Packing>, file_bytes: u64) -> Vec<Footprint> {
+    let [code, embed_stack, search_stack] = figures(packing);
     let footprint = |(board, processor)| {
-        let code_bytes = budget(board, "code-bytes")?;
+        let code_bytes = budget(board, code)?;
+        let static_ram_bytes = match packing {
+            None => network.workspace_bytes(),
+            Some(packing) => network.int8_workspace_bytes(packing),
+        };
         Some(Footprint {
             board,
             processor,
             flash_bytes: file_bytes + code_bytes,
             code_bytes,
-            static_ram_bytes: network.workspace_bytes() as u64,
-            stack_bytes: budget(board, "embed-stack")?.max(budget(board, "search-stack")?),
+            static_ram_bytes: static_ram_bytes as u64,
+            stack_bytes: budget(board, embed_stack)?.max(budget(board, search_stack)?),
         })
     };
     BOARDS.into_iter().filter_map(footprint).collect()
@@ -60,13 +75,17 @@ mod tests {
 
     #[test]
     fn every_board_has_its_figures() {
-        let footprints = footprints(&Network::REFERENCE, 112_292);
-        assert_eq!(footprints.len(), BOARDS.len());
-        for footprint in footprints {
-            assert_eq!(footprint.static_ram_bytes, 9504);
-            assert!((5_000..50_000).contains(&footprint.code_bytes), "{footprint:?}");
-            assert!((100..10_000).contains(&footprint.stack_bytes), "{footprint:?}");
-            assert_eq!(footprint.flash_bytes, 112_292 + footprint.code_bytes);
+        for (packing, workspace) in
+            [(None, 9504), (Some(Packing::Compact), 4592), (Some(Packing::Fast), 5536)]
+        {
+            let footprints = footprints(&Network::REFERENCE, packing, 112_292);
+            assert_eq!(footprints.len(), BOARDS.len());
+            for footprint in footprints {
+                assert_eq!(footprint.static_ram_bytes, workspace);
+                assert!((5_000..50_000).contains(&footprint.code_bytes), "{footprint:?}");
+                assert!((100..10_000).contains(&footprint.stack_bytes), "{footprint:?}");
+                assert_eq!(footprint.flash_bytes, 112_292 + footprint.code_bytes);
+            }
         }
         assert_eq!(budget("mps2-an386", "no such figure"), None);
     }
@@ -74,5 +93,7 @@ mod tests {
     #[test]
     fn the_workspace_is_the_measured_one() {
         assert_eq!(budget("mps2-an386", "embed-workspace"), Some(9504));
+        assert_eq!(budget("microbit", "compact-workspace"), Some(4592));
+        assert_eq!(budget("mps2-an386", "fast-workspace"), Some(5536));
     }
 }

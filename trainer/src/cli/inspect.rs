@@ -57,7 +57,7 @@ struct ModelReport {
     /// What a device needs in RAM to embed one image.
     workspace_bytes: usize,
     layers: Vec<Layer>,
-    /// What embedding and searching take on measured boards; none for int8.
+    /// What embedding and searching take on measured boards.
     boards: Vec<Footprint>,
 }
 
@@ -200,10 +200,7 @@ fn model_report(model: LoadedModel, flash_bytes: u64) -> ModelReport {
             Some(packing) => network.int8_workspace_bytes(packing),
         },
         layers: layers(network, packing),
-        boards: match packing {
-            None => footprints(network, flash_bytes),
-            Some(_) => Vec::new(),
-        },
+        boards: footprints(network, packing, flash_bytes),
     }
 }
 
