@@ -6,10 +6,12 @@
 //! to one position only, a quarter of what a convolution's backward pass would
 //! touch.
 
+use std::ops::Range;
+
 use lookalike::Shape;
 use pulp::Simd;
 
-use super::lanes::{accumulate, add, for_each_column, load, store};
+use super::lanes::{LANES, accumulate, add, for_each_column, load, store};
 use super::patches::Patches;
 
 /// The geometry of one layer over a chunk of images.
@@ -292,17 +294,40 @@ impl ConvPool {
         dweights: &mut [f32],
         routed: &[Routed],
     ) {
-        // Padded channels make a run three vectors of the widest kind, or a
-        // multiple; six at a time need 32 registers.
-        let lanes = S::F32_LANES;
+        // Padded channels make a run a multiple of three of the widest vectors.
+        // Where patches overlap, the order of additions depends on these parts,
+        // so they are the same for every width.
+        let run = self.windows.run();
         let mut from = 0;
-        while S::REGISTER_COUNT >= 32 && from + 6 * lanes <= self.windows.run() {
-            self.scatter_part::<S, 6>(simd, (input, dinput), weights, dweights, routed, from);
-            from += 6 * lanes;
-        }
-        while from < self.windows.run() {
-            self.scatter_part::<S, 3>(simd, (input, dinput), weights, dweights, routed, from);
-            from += 3 * lanes;
+        while from < run {
+            let wide = if from + 6 * LANES <= run { 6 * LANES } else { 3 * LANES };
+            match wide / S::F32_LANES {
+                3 => self.scatter_part::<S, 3>(
+                    simd,
+                    (input, dinput),
+                    weights,
+                    dweights,
+                    routed,
+                    from,
+                ),
+                6 if S::REGISTER_COUNT >= 32 => {
+                    self.scatter_part::<S, 6>(
+                        simd,
+                        (input, dinput),
+                        weights,
+                        dweights,
+                        routed,
+                        from,
+                    );
+                }
+                _ => {
+                    for from in (from..from + wide).step_by(3 * S::F32_LANES) {
+                        self.dweights_part::<S, 3>(simd, input, dweights, routed, from);
+                    }
+                    self.dinput_part(simd, dinput, weights, routed, from..from + wide);
+                }
+            }
+            from += wide;
         }
     }
 
@@ -318,19 +343,9 @@ impl ConvPool {
         from: usize,
     ) {
         let (row, run) = (self.windows.row(), self.windows.run());
-        let mut dw = [[simd.splat_f32s(0.0); V]; 3];
-        for r in routed {
-            let gradient = simd.splat_f32s(r.gradient);
-            for ky in 0..3 {
-                let x = load::<S, V>(simd, input, r.patch + ky * row + from);
-                for v in 0..V {
-                    dw[ky][v] = simd.mul_add_e_f32s(gradient, x[v], dw[ky][v]);
-                }
-            }
-        }
+        self.dweights_part::<S, V>(simd, input, dweights, routed, from);
         let mut w = [[simd.splat_f32s(0.0); V]; 3];
         for ky in 0..3 {
-            add(simd, dweights, ky * run + from, &dw[ky]);
             w[ky] = load(simd, weights, ky * run + from);
         }
         for r in routed {
@@ -342,6 +357,57 @@ impl ConvPool {
                     dx[v] = simd.mul_add_e_f32s(gradient, w[ky][v], dx[v]);
                 }
                 store(simd, dinput, at, &dx);
+            }
+        }
+    }
+
+    /// The part of `dweights` that [`ConvPool::scatter_part`] adds.
+    #[inline(always)]
+    fn dweights_part<S: Simd, const V: usize>(
+        &self,
+        simd: S,
+        input: &[f32],
+        dweights: &mut [f32],
+        routed: &[Routed],
+        from: usize,
+    ) {
+        let (row, run) = (self.windows.row(), self.windows.run());
+        let mut dw = [[simd.splat_f32s(0.0); V]; 3];
+        for r in routed {
+            let gradient = simd.splat_f32s(r.gradient);
+            for ky in 0..3 {
+                let x = load::<S, V>(simd, input, r.patch + ky * row + from);
+                for v in 0..V {
+                    dw[ky][v] = simd.mul_add_e_f32s(gradient, x[v], dw[ky][v]);
+                }
+            }
+        }
+        for ky in 0..3 {
+            add(simd, dweights, ky * run + from, &dw[ky]);
+        }
+    }
+
+    /// The part of `dinput` that [`ConvPool::scatter_part`] adds, where the
+    /// weights do not fit the registers.
+    #[inline(always)]
+    fn dinput_part<S: Simd>(
+        &self,
+        simd: S,
+        dinput: &mut [f32],
+        weights: &[f32],
+        routed: &[Routed],
+        part: Range<usize>,
+    ) {
+        let (row, run) = (self.windows.row(), self.windows.run());
+        for r in routed {
+            let gradient = simd.splat_f32s(r.gradient);
+            for ky in 0..3 {
+                let (w, _) = S::as_simd_f32s(&weights[ky * run + part.start..][..part.len()]);
+                let at = r.patch + ky * row + part.start;
+                let (dx, _) = S::as_mut_simd_f32s(&mut dinput[at..at + part.len()]);
+                for (dx, w) in dx.iter_mut().zip(w) {
+                    *dx = simd.mul_add_e_f32s(gradient, *w, *dx);
+                }
             }
         }
     }

@@ -288,3 +288,51 @@ fn split(slice: &mut [f32], lens: [usize; 3]) -> [&mut [f32]; 3] {
     let (b, c) = rest.split_at_mut(lens[1]);
     [a, b, &mut c[..lens[2]]]
 }
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use ndarray::Array2;
+    use pulp::x86::V3;
+    use rand::RngExt;
+
+    use super::*;
+    use crate::nn::Parameters;
+    use crate::rng::{Purpose, stream};
+
+    /// Features, and the gradient from a random one of theirs, as bits.
+    fn run(arch: Arch, network: &Network) -> [Vec<u32>; 2] {
+        const IMAGES: usize = 11;
+        let net = ConvNet { arch, ..ConvNet::new(network) };
+        let mut rng = stream(3, Purpose::Initialisation, 0);
+        let parameters = Parameters::random(network, &mut rng);
+        let mut packed = Packed::new(network);
+        packed.pack(&parameters.values);
+        let mut state = net.state(IMAGES, true);
+        let images: Vec<f32> =
+            (0..IMAGES * network.input().len()).map(|_| rng.random_range(-1.0..1.0)).collect();
+        let mut features = Array2::zeros((IMAGES, network.embedding_len()));
+        net.forward(&packed, &mut state, features.view_mut(), |i, input| {
+            input.copy_from_slice(&images[i * input.len()..(i + 1) * input.len()]);
+        });
+        let dfeatures = features.mapv(|_| rng.random_range(-1.0..1.0));
+        let mut gradient = vec![0.0; network.parameters()];
+        net.backward(&packed, &mut state, dfeatures.view(), &mut gradient);
+        let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect();
+        [bits(features.as_slice().unwrap()), bits(&gradient)]
+    }
+
+    #[test]
+    fn bits_do_not_depend_on_the_width_of_vectors() {
+        let Some(narrow) = V3::try_new() else { return };
+        for network in [Network::REFERENCE, Network::new([2, 20, 23], [17, 40, 50], 3, 0).unwrap()]
+        {
+            let [features, gradient] = run(Arch::new(), &network);
+            let [narrow_features, narrow_gradient] = run(Arch::V3(narrow), &network);
+            assert_eq!(features, narrow_features);
+            for tensor in &network.tensors()[..6] {
+                let range = tensor.range();
+                assert!(gradient[range.clone()] == narrow_gradient[range], "{}", tensor.name);
+            }
+        }
+    }
+}

@@ -74,19 +74,22 @@ pub fn accumulate<S: Simd, const P: usize, const V: usize>(
 }
 
 /// Calls a kernel `$kernel::<S, {..}, V>` for each group of output vectors:
-/// two at a time, a last odd one alone. `$column` is the group's first lane.
+/// where the sums of eight pixels fit the registers twice, two at a time and a
+/// last odd one alone; elsewhere one at a time. `$column` is the group's first
+/// lane.
 macro_rules! for_each_column {
     ($simd:ident, $width:expr, |$column:ident, $V:ident| $body:block) => {{
         let lanes = S::F32_LANES;
         let mut $column = 0;
-        while $column + 2 * lanes <= $width {
+        while S::REGISTER_COUNT >= 32 && $column + 2 * lanes <= $width {
             const $V: usize = 2;
             $body
             $column += 2 * lanes;
         }
-        if $column < $width {
+        while $column < $width {
             const $V: usize = 1;
             $body
+            $column += lanes;
         }
     }};
 }

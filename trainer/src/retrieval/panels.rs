@@ -70,15 +70,8 @@ impl WithSimd for Products<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        // What fits the registers besides two vectors of items.
-        if S::REGISTER_COUNT >= 32 { self.run::<S, 8>(simd) } else { self.run::<S, 4>(simd) }
-    }
-}
-
-impl Products<'_> {
-    /// `P` queries at a time.
-    #[inline(always)]
-    fn run<S: Simd, const P: usize>(self, simd: S) {
+        /// Queries that are computed together.
+        const P: usize = 8;
         let Products { queries, panels, items, offset, scale, out } = self;
         let width = panels.width;
         let count = out.len().checked_div(items.len()).unwrap_or(0);
