@@ -2,9 +2,9 @@
 
 use crate::chunks::chunks;
 #[cfg(arm_dsp)]
-use crate::machine::search_dsp::{dot_pair, signed_dot_pair};
+use crate::machine::dsp::search::{dot_pair, signed_dot_pair};
 #[cfg(arm_v6m)]
-use crate::machine::search_v6m::{dot_pair, signed_dot_pair};
+use crate::machine::v6m::search::{dot_pair, signed_dot_pair};
 
 /// Sums of products of bytes of corresponding words, over the length of the
 /// shortest slice, modulo 2^32: of the query and each of two items.

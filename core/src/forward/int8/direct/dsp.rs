@@ -2,7 +2,7 @@
 //! of channels (or taps) 0 and 2, and 1 and 3, of each word.
 
 use super::super::{Conv, QUAD, Stage};
-use crate::machine::dsp_direct::{self, START};
+use crate::machine::dsp::direct::{self as machine, START};
 
 /// Words that the kernel of a stage works in.
 pub(super) const fn window_len(stage: Stage, inputs: usize) -> usize {
@@ -93,7 +93,7 @@ fn expand_grey([a, b, c, d]: [u32; 4], start: &mut [u32; START], window: &mut [u
 pub(super) fn expand_pooled(rows: [&[u32]; 4], quads: usize, scratch: &mut [u32]) {
     let Some((start, window)) = scratch.split_first_chunk_mut::<START>() else { return };
     let mut line = |y: usize, row| {
-        dsp_direct::expand_row(row, quads, window.get_mut(4 * y..).unwrap_or_default())
+        machine::expand_row(row, quads, window.get_mut(4 * y..).unwrap_or_default())
     };
     let [a, b, c, d] = rows;
     let [a, b, c, d] = [line(0, a), line(1, b), line(2, c), line(3, d)];
@@ -139,17 +139,17 @@ pub(super) fn expand_plain(rows: [&[u32]; 3], quads: usize, scratch: &mut [u32])
 pub(super) fn pool_image(conv: Conv<'_>, scratch: &[u32], pixel: &mut [u32]) {
     pixel.fill(0);
     let words = (9 * conv.inputs).div_ceil(QUAD);
-    dsp_direct::pool_columns(conv.packed, words, conv.outputs, scratch, pixel);
+    machine::pool_columns(conv.packed, words, conv.outputs, scratch, pixel);
 }
 
 /// One pixel of the second convolution from the expanded window.
 pub(super) fn pool(conv: Conv<'_>, scratch: &[u32], pixel: &mut [u32]) {
     pixel.fill(0);
-    dsp_direct::pool(conv.packed, conv.inputs.div_ceil(QUAD), conv.outputs, scratch, pixel);
+    machine::pool(conv.packed, conv.inputs.div_ceil(QUAD), conv.outputs, scratch, pixel);
 }
 
 /// Three neighbouring pixels of the third convolution from the expanded window.
 pub(super) fn convolve(conv: Conv<'_>, scratch: &[u32], out: &mut [u32]) {
     out.fill(0);
-    dsp_direct::convolve(conv.packed, conv.inputs.div_ceil(QUAD), conv.outputs, scratch, out);
+    machine::convolve(conv.packed, conv.inputs.div_ceil(QUAD), conv.outputs, scratch, out);
 }

@@ -4,7 +4,7 @@
 use super::super::{Conv, QUAD};
 use super::pairs::{COLUMNS, IMAGE, POOLED, split_start, start_pooled, start_square};
 pub(super) use super::pairs::{expand_plain, window_len};
-use crate::machine::v6m_direct::{self, COLUMN};
+use crate::machine::v6m::direct::{self as machine, COLUMN};
 
 /// Expands 4 columns of 4 rows of an image, to `[channel][row][column]`.
 pub(super) fn expand_image(rows: [&[u8]; 4], channels: usize, scratch: &mut [u32]) {
@@ -12,7 +12,7 @@ pub(super) fn expand_image(rows: [&[u8]; 4], channels: usize, scratch: &mut [u32
     let mut sums = [[0; 2]; 2];
     for (channel, window) in window.as_chunks_mut::<IMAGE>().0.iter_mut().enumerate() {
         let rows = rows.map(|row| row.get(channel..).unwrap_or_default());
-        let pairs = v6m_direct::expand_channel(rows, channels, window);
+        let pairs = machine::expand_channel(rows, channels, window);
         for ([upper, lower], pairs) in sums.iter_mut().zip(pairs) {
             *upper += pairs & 0xFFFF;
             *lower += pairs >> 16;
@@ -31,7 +31,7 @@ pub(super) fn expand_pooled(rows: [&[u32]; 4], quads: usize, scratch: &mut [u32]
             let range = x * quads + quad..x * quads + quads.min(quad + COLUMN);
             let rows = rows.map(|row| row.get(range.clone()).unwrap_or_default());
             let window = window.get_mut(POOLED * quad + x..).unwrap_or_default();
-            let pairs = v6m_direct::expand_column(rows, window);
+            let pairs = machine::expand_column(rows, window);
             *upper += pairs & 0xFFFF;
             *lower += pairs >> 16;
         }
@@ -42,17 +42,17 @@ pub(super) fn expand_pooled(rows: [&[u32]; 4], quads: usize, scratch: &mut [u32]
 /// One pixel of the first convolution from the expanded window.
 pub(super) fn pool_image(conv: Conv<'_>, window: &[u32], pixel: &mut [u32]) {
     pixel.fill(0);
-    v6m_direct::pool_image(conv.packed, conv.inputs, conv.outputs, window, pixel);
+    machine::pool_image(conv.packed, conv.inputs, conv.outputs, window, pixel);
 }
 
 /// One pixel of the second convolution from the expanded window.
 pub(super) fn pool(conv: Conv<'_>, window: &[u32], pixel: &mut [u32]) {
     pixel.fill(0);
-    v6m_direct::pool(conv.packed, conv.inputs.div_ceil(QUAD), conv.outputs, window, pixel);
+    machine::pool(conv.packed, conv.inputs.div_ceil(QUAD), conv.outputs, window, pixel);
 }
 
 /// Three neighbouring pixels of the third convolution from the expanded window.
 pub(super) fn convolve(conv: Conv<'_>, window: &[u32], out: &mut [u32]) {
     out.fill(0);
-    v6m_direct::convolve(conv.packed, conv.inputs.div_ceil(QUAD), conv.outputs, window, out);
+    machine::convolve(conv.packed, conv.inputs.div_ceil(QUAD), conv.outputs, window, out);
 }

@@ -90,10 +90,10 @@ pub(crate) use packing::{check, pack, packed_len, unpack};
 
 use super::{Conv, QUAD, Stage};
 use crate::chunks::chunks_mut;
-#[cfg(arm_v6m)]
-use crate::machine::v6m as kernels;
 #[cfg(arm_dsp)]
-use crate::machine::winograd_dsp as kernels;
+use crate::machine::dsp::winograd as kernels;
+#[cfg(arm_v6m)]
+use crate::machine::v6m::winograd as kernels;
 #[cfg(not(any(arm_dsp, arm_v6m)))]
 use portable as kernels;
 

@@ -186,7 +186,7 @@ unsafe extern "C" fn expand_columns(
     sums: *mut [u32; 4],
 ) {
     naked_asm!(
-        crate::machine::dsp_cpu!(),
+        crate::machine::dsp::cpu!(),
         "push {{r3-r11, lr}}",
         "lsl r4, r1, #2",
         "add r5, r0, r4, lsl #1",
@@ -242,7 +242,7 @@ unsafe extern "C" fn pool_pixel(
     end: *const u32,
 ) {
     naked_asm!(
-        crate::machine::dsp_cpu!(),
+        crate::machine::dsp::cpu!(),
         "push {{r4-r11, lr}}",
         "push {{r1-r3}}",
         "2:",
@@ -311,7 +311,7 @@ unsafe extern "C" fn pool_many(
     end: *const u32,
 ) {
     naked_asm!(
-        crate::machine::dsp_cpu!(),
+        crate::machine::dsp::cpu!(),
         "push {{r4-r11, lr}}",
         "push {{r1-r3}}",
         "2:",
@@ -350,7 +350,7 @@ unsafe extern "C" fn pool_one(
     end: *const u32,
 ) {
     naked_asm!(
-        crate::machine::dsp_cpu!(),
+        crate::machine::dsp::cpu!(),
         "push {{r3-r11, lr}}",
         "mov lr, r2",
         "2:",
@@ -418,7 +418,7 @@ unsafe extern "C" fn convolve_pixels(
     stride: usize,
 ) {
     naked_asm!(
-        crate::machine::dsp_cpu!(),
+        crate::machine::dsp::cpu!(),
         "push {{r4-r11, lr}}",
         "push {{r1-r3}}",
         "2:",

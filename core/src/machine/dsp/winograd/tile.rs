@@ -93,7 +93,7 @@ macro_rules! two_channels {
 #[unsafe(naked)]
 unsafe extern "C" fn transform(rows: *const [*const u32; 4], v: *mut u32, quads: usize) {
     naked_asm!(
-        crate::machine::dsp_cpu!(),
+        crate::machine::dsp::cpu!(),
         "push {{r4-r11, lr}}",
         "sub sp, #28",
         "lsl r12, r2, #2",

@@ -105,7 +105,7 @@ unsafe extern "C" fn blocks_of_outputs(
     end: *mut u32,
 ) {
     naked_asm!(
-        crate::machine::dsp_cpu!(),
+        crate::machine::dsp::cpu!(),
         "push {{r4-r11, lr}}",
         "sub sp, #12",
         "strd r2, r3, [sp, #4]",
@@ -155,7 +155,7 @@ unsafe extern "C" fn transform(
     v: *mut [u32; WORDS],
 ) {
     naked_asm!(
-        crate::machine::dsp_cpu!(),
+        crate::machine::dsp::cpu!(),
         "push {{r4-r11, lr}}",
         "ldr r4, [r0]",
         "ldr r6, [r1]",

@@ -47,10 +47,10 @@ macro_rules! double {
     () => {
         concat!(
             "ldmia.w lr!, {{r8-r11}}\n",
-            $crate::machine::winograd_dsp::products::pair!("r8"),
-            $crate::machine::winograd_dsp::products::pair!("r9"),
-            $crate::machine::winograd_dsp::products::pair!("r10"),
-            $crate::machine::winograd_dsp::products::pair!("r11"),
+            $crate::machine::dsp::winograd::products::pair!("r8"),
+            $crate::machine::dsp::winograd::products::pair!("r9"),
+            $crate::machine::dsp::winograd::products::pair!("r10"),
+            $crate::machine::dsp::winograd::products::pair!("r11"),
         )
     };
 }
@@ -67,14 +67,14 @@ macro_rules! products {
             concat!("ldr pc, [sp, #{steps} + 8 + 8 * ", $slots, "]\n"),
             concat!($single, ":\n"),
             "ldmia.w lr!, {{r8, r9}}\n",
-            $crate::machine::winograd_dsp::products::pair!("r8"),
-            $crate::machine::winograd_dsp::products::pair!("r9"),
+            $crate::machine::dsp::winograd::products::pair!("r8"),
+            $crate::machine::dsp::winograd::products::pair!("r9"),
             concat!("ldr pc, [sp, #{steps} + 12 + 8 * ", $slots, "]\n"),
             concat!($doubles, ":\n"),
-            $crate::machine::winograd_dsp::products::double!(),
-            $crate::machine::winograd_dsp::products::double!(),
-            $crate::machine::winograd_dsp::products::double!(),
-            $crate::machine::winograd_dsp::products::double!(),
+            $crate::machine::dsp::winograd::products::double!(),
+            $crate::machine::dsp::winograd::products::double!(),
+            $crate::machine::dsp::winograd::products::double!(),
+            $crate::machine::dsp::winograd::products::double!(),
             "ldr r4, [sp, #{steps}]\n",
             "cbz r4, 9f\n",
             "ldr r5, [sp, #{steps} + 4]\n",

@@ -74,7 +74,7 @@ macro_rules! sums {
             words: usize,
         ) -> u64 {
             naked_asm!(
-                crate::machine::dsp_cpu!(),
+                crate::machine::dsp::cpu!(),
                 "push {{r4-r11, lr}}",
                 "movs r4, #0",
                 "movs r5, #0",

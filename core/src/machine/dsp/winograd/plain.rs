@@ -103,7 +103,7 @@ macro_rules! two_channels {
 #[unsafe(naked)]
 unsafe extern "C" fn transform(rows: *const [*const u32; 5], v: *mut u32, quads: usize) {
     naked_asm!(
-        crate::machine::dsp_cpu!(),
+        crate::machine::dsp::cpu!(),
         "push {{r4-r11, lr}}",
         "sub sp, #28",
         "lsl r12, r2, #2",
@@ -228,7 +228,7 @@ unsafe extern "C" fn blocks_of_outputs(
     job: *const Job,
 ) {
     naked_asm!(
-        crate::machine::dsp_cpu!(),
+        crate::machine::dsp::cpu!(),
         "push {{r4-r11, lr}}",
         "sub sp, #444",
         "mov r12, r0",

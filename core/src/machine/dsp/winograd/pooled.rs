@@ -64,7 +64,7 @@ unsafe extern "C" fn blocks_of_outputs(
     job: *const Job,
 ) {
     naked_asm!(
-        crate::machine::dsp_cpu!(),
+        crate::machine::dsp::cpu!(),
         "push {{r4-r11, lr}}",
         "sub sp, #236",
         "mov r12, r0",
