@@ -229,7 +229,8 @@ mod tests {
             let [one, two] = &mut workspaces;
             let portable = features_by(Compiled, &network, convs, &image, one).unwrap();
             let found = avx.features(&network, convs, &image, two).unwrap();
-            prop_assert!(portable.iter().any(|value| *value != 0.0));
+            // A network whose last rectifiers all stay shut shows nothing.
+            prop_assume!(portable.iter().any(|value| *value != 0.0));
             let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
             prop_assert_eq!(bits(found), bits(portable));
         }
