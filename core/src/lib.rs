@@ -3,10 +3,11 @@
 //!
 //! No standard library, no allocation, and no panic in a release build: what can
 //! go wrong is an error value. No unsafe code, but for one module of machine
-//! instructions for Cortex-M with an FPU. Elsewhere build with `opt-level = 3`:
-//! the compiler unrolls the convolutions' inner loop only then. On a computer the
-//! feature `simd`, which needs std, embeds in less than half the time; embeddings
-//! keep their bits.
+//! instructions for Cortex-M. Elsewhere build with `opt-level = 3`: the compiler
+//! unrolls the convolutions' inner loop only then.
+//!
+//! [`Model`] embeds with parameters in [`F32`] or [`Int8`]; [`code`] lists how
+//! embeddings are kept and compared.
 //!
 //! ```
 //! use lookalike::{F32, Gallery, Matches, Model, Network};

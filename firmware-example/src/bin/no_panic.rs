@@ -9,11 +9,11 @@ use core::hint::black_box;
 
 use embedded_storage::nor_flash::{ErrorType, NorFlash, NorFlashErrorKind, ReadNorFlash};
 use lookalike::gallery::{self, GalleryContents, SliceGallery, Slot};
-use lookalike::model::{self, ModelContents};
+use lookalike::model::{self, Int8Parameters, ModelContents};
 use lookalike::{
     Binary, Code, Coder, Embedding, Encoding, F32, FileKind, Gallery, GalleryFile, Int8, Match,
-    Matches, Model, Network, Projected, Prototypes, Recognition, Shape, Store, TopK, TwoStage, U8,
-    dot, few_shot, normalize_pixel, squared_distance, store,
+    Matches, Model, Network, Packing, Projected, Prototypes, QuantizedConv, Recognition, Shape,
+    Store, TopK, TwoStage, U8, dot, few_shot, normalize_pixel, squared_distance, store,
 };
 
 #[panic_handler]
@@ -68,6 +68,7 @@ fn main() -> ! {
     }
     if let Some(model) = show(Model::<Int8>::from_bytes(black_box(&[]))) {
         let words = bytemuck::cast_slice_mut(buffer);
+        int8_models(&model, words);
         galleries::<_, U8, { U8::words(64) }>(&model, words);
         slice_galleries::<_, U8, { U8::words(64) }>(&model, words);
         galleries::<_, Projected, { Projected::words(32) }>(&model, words);
@@ -109,18 +110,46 @@ fn networks() {
     }
 }
 
+/// What models of both encodings can do.
+macro_rules! any_model {
+    ($model:ident, $workspace:ident, $logits:expr) => {
+        black_box(($model.network(), $model.fingerprint(), $model.workspace_len()));
+        $model.class_names().for_each(display);
+        if let Some(embedding) = show($model.embed(black_box(&[]), $workspace)) {
+            black_box(embedding.as_slice());
+        }
+        black_box(show($model.classify(black_box(&[]), $workspace, $logits)));
+        black_box(($model.acceptance(), $model.self_test_contents(), $model.self_test_len()));
+        black_box(show($model.self_test($workspace)));
+    };
+}
+
 fn models(model: &Model<'_, F32>, buffer: &mut [f32]) {
     let (workspace, rest) = buffer.split_at_mut_checked(black_box(2000)).unwrap_or_default();
-    black_box((model.network(), model.fingerprint(), model.workspace_len()));
-    model.class_names().for_each(display);
-    if let Some(embedding) = show(model.embed(black_box(&[]), workspace)) {
-        black_box(embedding.as_slice());
-    }
-    black_box(show(model.classify(black_box(&[]), workspace, rest)));
+    any_model!(model, workspace, rest);
     black_box(show(model.copy_parameters(rest)));
-    black_box((model.acceptance(), model.self_test_contents(), model.self_test_len()));
-    black_box(show(model.self_test(workspace)));
     black_box(model::layer_bytes(model.network()));
+}
+
+fn int8_models(model: &Model<'_, Int8>, words: &mut [u32]) {
+    let (workspace, rest) = words.split_at_mut_checked(black_box(2000)).unwrap_or_default();
+    let (logits, rest) = rest.split_at_mut_checked(black_box(10)).unwrap_or_default();
+    any_model!(model, workspace, bytemuck::cast_slice_mut(logits));
+    let observed = model.embed_observed(black_box(&[]), workspace, |layer| {
+        black_box(layer);
+    });
+    black_box(show(observed).is_some());
+    black_box(show(model.means(black_box(&[]), workspace)));
+    black_box((model.packing(), model.classifier()));
+    let (weights, rest) = rest.split_at_mut_checked(black_box(90)).unwrap_or_default();
+    let (biases, multipliers) = rest.split_at_mut_checked(black_box(9)).unwrap_or_default();
+    let (weights, biases) = (bytemuck::cast_slice_mut(weights), bytemuck::cast_slice_mut(biases));
+    black_box(show(model.copy_convolution(black_box(1), weights, biases, multipliers)));
+    let network = model.network();
+    for packing in black_box([Packing::Compact, Packing::Fast]) {
+        black_box(network.int8_workspace_len(packing) + network.int8_workspace_bytes(packing));
+        black_box(model::int8_layer_bytes(network, packing));
+    }
 }
 
 fn codes(coder: &Coder<'_>, words: &mut [u32]) {
@@ -307,6 +336,22 @@ fn files(buffer: &mut [f32]) {
     let bytes = bytemuck::cast_slice_mut(buffer);
     display(black_box(FileKind::Model));
     let contents = black_box(ModelContents::new(Network::REFERENCE, &[]));
+    black_box(show(model::file_len(&contents)));
+    black_box(show(model::write(&contents, bytes)));
+    let conv = QuantizedConv {
+        inputs: black_box(1),
+        outputs: black_box(1),
+        weights: black_box(&[]),
+        biases: black_box(&[]),
+        multipliers: black_box(&[]),
+    };
+    let parameters = Int8Parameters {
+        packing: black_box(Packing::Fast),
+        convs: [conv; 3],
+        classifier: black_box(&[]),
+        coder: black_box(None),
+    };
+    let contents = black_box(ModelContents::int8(Network::REFERENCE, parameters));
     black_box(show(model::file_len(&contents)));
     black_box(show(model::write(&contents, bytes)));
     let contents = GalleryContents::<F32> {
