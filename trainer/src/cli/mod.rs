@@ -20,6 +20,7 @@ mod output;
 mod quantize;
 mod scaling;
 mod search;
+mod serve;
 mod train;
 mod weights;
 
@@ -44,6 +45,7 @@ enum Command {
     Codes(codes::Codes),
     Gallery(gallery::Gallery),
     Search(search::Search),
+    Serve(serve::Serve),
     Embed(embed::Embed),
     Import(weights::Import),
     Export(weights::Export),
@@ -69,6 +71,7 @@ pub fn run() -> ExitCode {
         Command::Codes(command) => command.run(),
         Command::Gallery(command) => command.run(),
         Command::Search(command) => command.run(),
+        Command::Serve(command) => command.run(),
         Command::Embed(command) => command.run(),
         Command::Import(command) => command.run(),
         Command::Export(command) => command.run(),

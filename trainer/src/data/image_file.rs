@@ -1,7 +1,7 @@
 //! One picture from a file, as a network's input.
 
 use std::fs::File;
-use std::io::{self, BufReader};
+use std::io::{self, BufRead, BufReader, Seek};
 use std::path::{Path, PathBuf};
 
 use image::imageops::{FilterType, resize};
@@ -76,9 +76,13 @@ pub fn load(path: &Path, shape: Shape, invert: bool) -> Result<Vec<u8>, ImageFil
     if channels != 1 && channels != 3 {
         return Err(ImageFileError::Channels { path: path.to_path_buf(), channels });
     }
-    let picture = on_white(decode(path)?);
+    Ok(convert(on_white(decode(path)?), shape, invert))
+}
+
+/// The picture, without transparency, as [`load`] makes it an input of 1 or 3 channels.
+pub(crate) fn convert(picture: DynamicImage, shape: Shape, invert: bool) -> Vec<u8> {
     let (width, height) = (shape.width as u32, shape.height as u32);
-    let mut pixels = if channels == 1 {
+    let mut pixels = if shape.channels == 1 {
         resize(&picture.into_luma8(), width, height, FilterType::Triangle).into_raw()
     } else {
         resize(&picture.into_rgb8(), width, height, FilterType::Triangle).into_raw()
@@ -86,29 +90,18 @@ pub fn load(path: &Path, shape: Shape, invert: bool) -> Result<Vec<u8>, ImageFil
     if invert {
         pixels.iter_mut().for_each(|value| *value = 255 - *value);
     }
-    Ok(pixels)
+    pixels
 }
 
 /// The picture as stored, turned upright.
 fn decode(path: &Path) -> Result<DynamicImage, ImageFileError> {
     let io_error = |cause| ImageFileError::Io { path: path.to_path_buf(), cause };
     let file = File::open(path).map_err(io_error)?;
-    let mut reader =
-        ImageReader::new(BufReader::new(file)).with_guessed_format().map_err(io_error)?;
+    let reader = ImageReader::new(BufReader::new(file)).with_guessed_format().map_err(io_error)?;
     if reader.format().is_none() {
         return Err(ImageFileError::Format { path: path.to_path_buf() });
     }
-    reader.limits(limits());
-    let decoded = || -> Result<DynamicImage, ImageError> {
-        let mut decoder = reader.into_decoder()?;
-        // `into_decoder` leaves the check of the output's size to its caller.
-        limits().reserve(decoder.total_bytes())?;
-        let orientation = decoder.orientation()?;
-        let mut picture = DynamicImage::from_decoder(decoder)?;
-        picture.apply_orientation(orientation);
-        Ok(picture)
-    };
-    decoded().map_err(|cause| {
+    upright(reader, MAX_DECODED).map_err(|cause| {
         let path = path.to_path_buf();
         match cause {
             ImageError::Limits(_) => ImageFileError::TooLarge { path },
@@ -120,17 +113,29 @@ fn decode(path: &Path) -> Result<DynamicImage, ImageFileError> {
     })
 }
 
-fn limits() -> Limits {
+/// The picture that `reader` holds, turned upright, of at most [`MAX_SIDE`]
+/// pixels a side and `max_decoded` bytes.
+pub(crate) fn upright<R: BufRead + Seek>(
+    mut reader: ImageReader<R>,
+    max_decoded: u64,
+) -> Result<DynamicImage, ImageError> {
     let mut limits = Limits::default();
     limits.max_image_width = Some(MAX_SIDE);
     limits.max_image_height = Some(MAX_SIDE);
-    limits.max_alloc = Some(MAX_DECODED);
-    limits
+    limits.max_alloc = Some(max_decoded);
+    reader.limits(limits.clone());
+    let mut decoder = reader.into_decoder()?;
+    // `into_decoder` leaves the check of the output's size to its caller.
+    limits.reserve(decoder.total_bytes())?;
+    let orientation = decoder.orientation()?;
+    let mut picture = DynamicImage::from_decoder(decoder)?;
+    picture.apply_orientation(orientation);
+    Ok(picture)
 }
 
 /// Replaces transparency by white, as paper: otherwise the invisible colour of
 /// transparent pixels, often black, would show.
-fn on_white(picture: DynamicImage) -> DynamicImage {
+pub(crate) fn on_white(picture: DynamicImage) -> DynamicImage {
     if !picture.color().has_alpha() {
         return picture;
     }

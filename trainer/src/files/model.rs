@@ -115,6 +115,11 @@ impl LoadedModel {
         }
     }
 
+    /// The model file, which the core opens: see [`Model::from_bytes`].
+    pub fn bytes(&self) -> &[u8] {
+        &self.file
+    }
+
     /// The f32 parameters; `None` of an integer model.
     pub fn float(&self) -> Option<&Parameters> {
         match &self.parameters {
