@@ -127,10 +127,12 @@ export async function fingerStroke(page, points) {
   await touch("touchEnd", []);
 }
 
+// Waits for the results of what has been done.
+export const settled = (page) => page.locator("#results:not([aria-busy=true])").waitFor();
+
 // The labels of what is shown, nearest first, once the page has come to rest.
 export async function labels(page) {
-  await page.waitForFunction(() => !document.querySelector("#enrol-button").disabled);
-  await page.waitForLoadState("networkidle");
+  await settled(page);
   return page.locator("#matches li").evaluateAll((items) => items.map((item) => item.dataset.label));
 }
 

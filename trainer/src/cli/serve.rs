@@ -26,9 +26,9 @@ use super::output::print;
 pub struct Serve {
     /// The model file, f32 or int8.
     model: PathBuf,
-    /// A gallery file made by the model or by that of --int8. Its pictures are
-    /// looked for in the data; only if all are found, there are other codes
-    /// than the file's.
+    /// A gallery file made by the model or by that of --int8. If it was made of
+    /// the data by `trainer gallery`, its items have pictures, and other codes
+    /// than the file's can be chosen.
     #[arg(long, value_name = "FILE")]
     gallery: Option<PathBuf>,
     /// The int8 model that was made of the f32 model.
@@ -36,7 +36,7 @@ pub struct Serve {
     int8: Option<PathBuf>,
     #[command(flatten)]
     data: DataOptions,
-    /// Which part of the data the gallery is made of, or its pictures found in.
+    /// Which part of the data the gallery is or was made of.
     #[arg(long, value_enum, value_name = "S", default_value = "train")]
     split: Split,
     /// Images of each class in the gallery; not with --gallery.
@@ -84,18 +84,16 @@ impl Serve {
             }
             _ => load_gallery_of(path, &model)?,
         };
-        let items = gallery.labels().len();
         let data = self.data.load(self.split)?;
         let data = Some(data).filter(|data| data.shape == model.network.input());
         let models = [model].into_iter().chain(int8).collect();
         let stock = Stock::of_gallery(models, gallery, data.as_ref())?;
-        let pictures = stock.picture_count();
-        if pictures < items {
-            let (source, split) = (&self.data.data, self.split);
+        if !stock.has_pictures() {
+            let (path, source) = (path.display(), &self.data.data);
             eprintln!(
-                "note: {pictures} of the {items} items are images of {source} ({split:?}); the \
-                 others have no picture, and the gallery's own code is the only one: give the \
-                 data that it was made of with --data and --split"
+                "note: {path} was not made of the first images of each class of {source}: its \
+                 items have no pictures, and its own code is the only one; give what it was made \
+                 of with --data and --split"
             );
         }
         Ok(stock)

@@ -83,8 +83,6 @@ pub struct About {
     pub codes: Vec<CodeInfo>,
     /// Items that cannot be removed.
     pub items: usize,
-    /// How many of them have a picture.
-    pub pictures: usize,
     /// Items that can.
     pub enrolled: Vec<Enrolled>,
     /// How many there can be.
@@ -189,7 +187,6 @@ impl<'a> Finder<'a> {
             input: [shape.height, shape.width, shape.channels],
             codes: codes.map(|(index, coded)| code(index, coded)).collect(),
             items: self.stock.len(),
-            pictures: self.stock.picture_count(),
             enrolled: self
                 .enrolled
                 .iter()

@@ -1,7 +1,5 @@
 //! What is served: models, a gallery in each of their codes, and pictures.
 
-use std::collections::HashMap;
-
 use lookalike::{Code, GalleryFileError, Shape};
 
 use super::Style;
@@ -42,15 +40,11 @@ pub(super) struct CodedGallery {
 pub struct Stock {
     pub(super) models: Vec<LoadedModel>,
     pub(super) galleries: Vec<CodedGallery>,
-    /// The pictures, one after another.
+    items: usize,
+    /// The items' pictures, one after another; none if they are not known.
     pixels: Vec<u8>,
-    /// Which picture is an item's.
-    pictures: Vec<Option<u32>>,
     style: Style,
 }
-
-/// Images that are embedded at a time to find the pictures of a gallery.
-const CHUNK: usize = 1000;
 
 impl Stock {
     /// Galleries of all images of `data` in every code that `models` make: an
@@ -71,14 +65,14 @@ impl Stock {
             }
         }
         let style = Style::of(data.shape, &data.pixels);
-        let pictures = (0..data.len() as u32).map(Some).collect();
-        Ok(Stock { models, galleries, pixels: data.pixels.clone(), pictures, style })
+        let (items, pixels) = (data.len(), data.pixels.clone());
+        Ok(Stock { models, galleries, items, pixels, style })
     }
 
-    /// A gallery that was read from a file, made by one of `models`. The
-    /// pictures of its items are looked for in `data`: an image of the item's
-    /// label with exactly its embedding. If all are found, there is a gallery
-    /// in the models' other codes too. Runs on rayon's current pool.
+    /// A gallery that was read from a file, made by one of `models`. If it was
+    /// made of `data` as `trainer gallery` does it, of the first images of each
+    /// class, its items have pictures, and there is a gallery in the models'
+    /// other codes too. Runs on rayon's current pool.
     ///
     /// # Errors
     /// As [`Stock::of_data`].
@@ -93,28 +87,18 @@ impl Stock {
         check(&models)?;
         let fingerprint = gallery.fingerprint();
         let model = models.iter().position(|m| m.fingerprint == fingerprint).unwrap_or(0);
-        let mut pictures = vec![None; gallery.labels().len()];
         if let Some(data) = data {
-            find_pictures(&models[model], &gallery, data, &mut pictures)?;
-            let found: Option<Vec<u32>> = pictures.iter().copied().collect();
-            if let Some(found) = found.filter(|found| !found.is_empty()) {
-                return Stock::of_data(models, &data.subset(&found));
+            let data = data.first_per_class(most_of_a_label(gallery.labels()));
+            if was_made_of(&models[model], &gallery, &data)? {
+                return Stock::of_data(models, &data);
             }
         }
-        let (mut pixels, mut len) = (Vec::new(), 0);
-        for picture in &mut pictures {
-            let image = picture.zip(data).map(|(i, data)| data.image(i as usize));
-            *picture = image.map(|image| {
-                pixels.extend_from_slice(image);
-                len += 1;
-                len - 1
-            });
-        }
-        let shape = models[model].network.input();
-        let known = if pixels.is_empty() { &models[model].self_test_images } else { &pixels };
-        let style = Style::of(shape, known);
+        let items = gallery.labels().len();
+        // Images of the same kind at least, if not the gallery's.
+        let images = data.map_or(&models[model].self_test_images, |data| &data.pixels);
+        let style = Style::of(models[model].network.input(), images);
         let galleries = vec![CodedGallery { model, gallery }];
-        Ok(Stock { models, galleries, pixels, pictures, style })
+        Ok(Stock { models, galleries, items, pixels: Vec::new(), style })
     }
 
     /// The networks' input.
@@ -129,24 +113,22 @@ impl Stock {
 
     /// Number of items that cannot be removed.
     pub fn len(&self) -> usize {
-        self.pictures.len()
+        self.items
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.pictures.is_empty()
+        self.items == 0
     }
 
     /// The picture of an item, if there is one.
     pub fn picture(&self, id: u32) -> Option<&[u8]> {
-        let index = (*self.pictures.get(id as usize)?)? as usize;
-        let len = self.shape().len();
-        self.pixels.get(index * len..(index + 1) * len)
+        self.pixels.chunks_exact(self.shape().len()).nth(id as usize)
     }
 
-    /// How many items have a picture.
-    pub fn picture_count(&self) -> usize {
-        self.pictures.iter().flatten().count()
+    /// Whether the items have pictures.
+    pub fn has_pictures(&self) -> bool {
+        !self.pixels.is_empty()
     }
 
     /// How the images look that the networks know.
@@ -182,42 +164,30 @@ fn codes(model: &LoadedModel, alone: bool) -> Vec<CodeKind> {
     codes
 }
 
-/// Writes into `pictures` the index of each item's image, where there is one.
-fn find_pictures(
+/// The number of items of the label that has the most.
+fn most_of_a_label(labels: &[String]) -> usize {
+    let mut labels: Vec<&String> = labels.iter().collect();
+    labels.sort_unstable();
+    labels.chunk_by(|a, b| a == b).map(<[_]>::len).max().unwrap_or(0)
+}
+
+/// Whether the items are the images of `data`, by label and embedding.
+fn was_made_of(
     model: &LoadedModel,
     gallery: &LoadedGallery,
     data: &Dataset,
-    pictures: &mut [Option<u32>],
-) -> Result<(), SearchError> {
+) -> Result<bool, SearchError> {
+    let names = data.labels.iter().map(|&label| &data.class_names[usize::from(label)]);
+    if data.is_empty() || !names.eq(gallery.labels()) {
+        return Ok(false);
+    }
     let code = gallery.code();
     let embeddings = with_code!(code, C => embedding_bits::<C>(gallery))?;
-    let mut wanted: HashMap<Vec<u32>, Vec<usize>> = HashMap::new();
-    for (item, bits) in embeddings.into_iter().enumerate() {
-        wanted.entry(bits).or_default().push(item);
-    }
-    let labels = gallery.labels();
-    let all: Vec<u32> = (0..data.len() as u32).collect();
-    for indices in all.chunks(CHUNK) {
-        let coded = model.encode(&data.subset(indices), code)?;
-        let words = bits(&coded.words);
-        for (&index, bits) in indices.iter().zip(words.chunks_exact(words.len() / indices.len())) {
-            let Some(items) = wanted.get_mut(bits) else { continue };
-            let label = &data.class_names[usize::from(data.labels[index as usize])];
-            let found = items.extract_if(.., |item| labels[*item] == *label);
-            found.for_each(|item| pictures[item] = Some(index));
-            if items.is_empty() {
-                wanted.remove(bits);
-            }
-        }
-        if wanted.is_empty() {
-            break;
-        }
-    }
-    Ok(())
+    Ok(bits(&model.encode(data, code)?.words) == embeddings)
 }
 
-/// The words of each item, as their bits.
-fn embedding_bits<C: Code>(gallery: &LoadedGallery) -> Result<Vec<Vec<u32>>, GalleryFileError> {
+/// The words of all items, as their bits.
+fn embedding_bits<C: Code>(gallery: &LoadedGallery) -> Result<Vec<u32>, GalleryFileError> {
     let view = gallery.view::<C>()?;
-    Ok(view.embeddings().map(|words| bytemuck::cast_slice(words).to_vec()).collect())
+    Ok(view.embeddings().flat_map(bytemuck::cast_slice).copied().collect())
 }

@@ -18,6 +18,7 @@ let state; // What the server is about.
 let query = null; // What was searched for last: { picture, treatment }.
 let shown = 0; // Changes when what is shown is cleared: older answers are out of date.
 let busy = false; // Whether a search is under way.
+let works = 0; // How many things are, of which there will be a result to show.
 let waiting = null; // What gives the next query.
 let file = null; // The picture that was chosen.
 
@@ -32,6 +33,20 @@ const camera = new Camera($("video"));
 function say(message) {
   $("message-text").textContent = message ?? "";
   $("message").hidden = !message;
+}
+
+// Does `work`, and tells that results are awaited.
+async function working(work) {
+  works += 1;
+  $("results").setAttribute("aria-busy", "true");
+  try {
+    await work();
+  } catch (error) {
+    say(error.message);
+  } finally {
+    works -= 1;
+    $("results").setAttribute("aria-busy", String(works > 0));
+  }
 }
 
 const source = () => document.querySelector("input[name=source]:checked").value;
@@ -59,11 +74,13 @@ async function soon(makeQuery) {
   waiting = makeQuery;
   if (busy || !state) return;
   busy = true;
-  while (waiting) {
-    const make = waiting;
-    waiting = null;
-    await search(await make());
-  }
+  await working(async () => {
+    while (waiting) {
+      const make = waiting;
+      waiting = null;
+      await search(await make());
+    }
+  });
   busy = false;
 }
 
@@ -120,11 +137,13 @@ async function choose(next) {
     return;
   }
   say();
-  file = await readable(next);
-  URL.revokeObjectURL($("preview").src);
-  $("preview").src = URL.createObjectURL(file);
-  $("preview").onload = () => { $("preview").hidden = false; $("drop-hint").hidden = true; };
-  soon(chosen);
+  await working(async () => {
+    file = await readable(next);
+    URL.revokeObjectURL($("preview").src);
+    $("preview").src = URL.createObjectURL(file);
+    $("preview").onload = () => { $("preview").hidden = false; $("drop-hint").hidden = true; };
+    await soon(chosen);
+  });
 }
 
 // The picture itself if the server reads its format; otherwise, if the browser
@@ -183,29 +202,25 @@ function select(name) {
 
 // Enrolment.
 
-async function enrol(event) {
+function enrol(event) {
   event.preventDefault();
   if (!query) return;
   const name = $("name").value.trim();
-  try {
+  working(async () => {
     await server.enrol(name, query.picture, query.treatment);
     $("name").value = "";
     await refresh();
     await again();
-  } catch (error) {
-    say(error.message);
-  }
+  });
 }
 
-async function remove(id) {
-  try {
+function remove(id) {
+  working(async () => {
     await server.remove(id);
     await refresh();
     await again();
     $("name").focus();
-  } catch (error) {
-    say(error.message);
-  }
+  });
 }
 
 // Searches once more for what was searched for.
