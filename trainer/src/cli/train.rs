@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use lookalike::Network;
 use lookalike_trainer::data::{Dataset, Sampler, Split};
 use lookalike_trainer::files::{NewModel, NewParameters, save_model, self_test_images};
-use lookalike_trainer::loss::{Mining, Reduction, SmoothAp, Triplet};
+use lookalike_trainer::loss::{Margin, Mining, Reduction, SmoothAp, Triplet};
 use lookalike_trainer::optim::{OptimizerKind, Schedule};
 use lookalike_trainer::train::{Checkpoint, EpochStats, Objective, Settings, Training};
 use serde::Serialize;
@@ -117,9 +117,9 @@ struct TrainOptions {
     /// write the average.
     #[arg(long, value_name = "DECAY")]
     ema: Option<f32>,
-    /// Margin of the triplet loss [default: 0.5].
+    /// Margin of the triplet loss: a number or `soft` [default: 0.5].
     #[arg(long, value_name = "M", allow_negative_numbers = true)]
-    margin: Option<f32>,
+    margin: Option<Margin>,
     /// Triplets that count [default: all].
     #[arg(long, value_enum)]
     mining: Option<Mining>,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::TrainError;
 use crate::data::Sampler;
-use crate::loss::{SmoothAp, Triplet};
+use crate::loss::{Margin, SmoothAp, Triplet};
 use crate::optim::{OptimizerKind, Schedule};
 
 /// What is minimised.
@@ -74,7 +74,11 @@ impl Settings {
         match self.objective {
             Objective::CrossEntropy => {}
             Objective::Triplet(Triplet { margin, anchors, .. }) => {
-                require(decay(margin), "the margin must be a number, 0 or above", margin)?;
+                let holds = match margin {
+                    Margin::Hinge(margin) => decay(margin),
+                    Margin::Soft => true,
+                };
+                require(holds, "the margin must be a number, 0 or above, or `soft`", margin)?;
                 require(anchors != Some(0), "there must be at least 1 anchor", 0)?;
             }
             Objective::SmoothAp(SmoothAp { temperature }) => {

@@ -257,7 +257,7 @@ impl Buffers {
         let features = self.features.slice(rows);
         linear_forward(features, weight, bias, self.logits.slice_mut(rows));
         let logits = self.logits.slice(rows);
-        let loss = cross_entropy(logits, &self.labels, self.dlogits.slice_mut(rows));
+        let loss = cross_entropy(logits, &self.labels, 0.0, self.dlogits.slice_mut(rows));
         let (dweight, dbias) = self.gradient.classifier_mut();
         let dlogits = self.dlogits.slice(rows);
         let dfeatures = self.dfeatures.slice_mut(rows);
