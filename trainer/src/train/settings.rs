@@ -112,18 +112,14 @@ impl Settings {
         }
         if self.quarter_turns {
             let shape = self.network.input();
+            let found = format!("{}x{}", shape.height, shape.width);
             let rule = "only square images can be turned by 90 degrees";
-            require(
-                shape.height == shape.width,
-                rule,
-                format!("{}x{}", shape.height, shape.width),
-            )?;
+            require(shape.height == shape.width, rule, found)?;
             let classes = self.network.classes();
             let rule = "quarter turns make four classes of each: there can be at most 16383";
             require(4 * classes <= usize::from(u16::MAX), rule, classes)?;
         }
-        self.objective.check()?;
-        Ok(())
+        self.objective.check()
     }
 }
 

@@ -1,10 +1,10 @@
 //! The objective of one batch, from features to the gradient of the features.
 
-use ndarray::{Array2, s};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
 
-use super::objective::{Head, PairLoss, PairTerm};
+use super::objective::{Classifier, Head, PairLoss, PairTerm};
 use super::{Objective, StepStats};
-use crate::loss::{Pairs, cross_entropy};
+use crate::loss::{CosineBuffers, Pairs, cross_entropy};
 use crate::nn::{
     Parameters, linear_backward, linear_forward, normalize_backward, normalize_forward, predicted,
 };
@@ -17,22 +17,26 @@ pub(super) struct Terms {
     dembeddings: Array2<f32>,
     logits: Array2<f32>,
     dlogits: Array2<f32>,
+    cosine: CosineBuffers,
     pairs: Pairs,
 }
 
 impl Terms {
     /// For batches of up to `images` and features of length `len`.
     pub fn new(objective: Objective, images: usize, len: usize, classes: usize) -> Terms {
-        let has_pairs = objective.pairs.is_some();
-        let of_pairs = || Array2::zeros((if has_pairs { images } else { 0 }, len));
-        let of_classes = || Array2::zeros((images, classes));
+        let head = objective.classifier.map(|classifier| classifier.head);
+        let linear = if head == Some(Head::Linear) { images } else { 0 };
+        let cosine = if matches!(head, Some(Head::Cosine(_))) { images } else { 0 };
+        let pairs = if objective.pairs.is_some() { images } else { 0 };
+        let on_embeddings = || Array2::zeros((cosine.max(pairs), len));
         Terms {
             objective,
-            embeddings: of_pairs(),
-            dembeddings: of_pairs(),
-            logits: of_classes(),
-            dlogits: of_classes(),
-            pairs: Pairs::new(if has_pairs { images } else { 0 }),
+            embeddings: on_embeddings(),
+            dembeddings: on_embeddings(),
+            logits: Array2::zeros((linear, classes)),
+            dlogits: Array2::zeros((linear, classes)),
+            cosine: CosineBuffers::new(cosine, classes, len),
+            pairs: Pairs::new(pairs),
         }
     }
 
@@ -48,66 +52,93 @@ impl Terms {
         gradient: &mut Parameters,
     ) -> Option<StepStats> {
         let mut stats = StepStats { images: labels.len(), ..StepStats::default() };
-        match self.objective.classifier {
-            Some(classifier) => {
-                let Head::Linear = classifier.head;
-                self.linear(parameters, features, labels, dfeatures, gradient, &mut stats);
-            }
-            None => dfeatures.fill(0.0),
+        let rows = s![..labels.len(), ..];
+        let (features, mut dfeatures) = (features.slice(rows), dfeatures.slice_mut(rows));
+        if !self.embeddings.is_empty() {
+            normalize_forward(features, self.embeddings.slice_mut(rows));
         }
-        if let Some(term) = self.objective.pairs {
-            self.on_pairs(term, features, labels, dfeatures, &mut stats)?;
+        dfeatures.fill(0.0);
+        if let Some(Classifier { head, label_smoothing }) = self.objective.classifier {
+            match head {
+                Head::Linear => self.linear(
+                    parameters,
+                    features,
+                    (labels, label_smoothing),
+                    dfeatures.view_mut(),
+                    gradient,
+                    &mut stats,
+                ),
+                Head::Cosine(loss) => {
+                    let (dweight, mut dbias) = gradient.classifier_mut();
+                    dbias.fill(0.0);
+                    let cosine = loss.evaluate(
+                        self.embeddings.slice(rows),
+                        parameters.classifier().0,
+                        labels,
+                        label_smoothing,
+                        (self.dembeddings.slice_mut(rows), dweight),
+                        &mut self.cosine,
+                    );
+                    (stats.loss, stats.correct) = (cosine.loss, Some(cosine.correct));
+                    self.add_through_norm(features, dfeatures.view_mut(), 1.0);
+                }
+            }
+        }
+        if let Some(PairTerm { loss, weight }) = self.objective.pairs {
+            let value = self.on_pairs(loss, labels, &mut stats)?;
+            stats.loss += f64::from(weight) * value;
+            self.add_through_norm(features, dfeatures, weight);
         }
         Some(stats)
+    }
+
+    /// Adds what the gradient of the embeddings, times `weight`, is of the features.
+    fn add_through_norm(
+        &mut self,
+        features: ArrayView2<'_, f32>,
+        mut dfeatures: ArrayViewMut2<'_, f32>,
+        weight: f32,
+    ) {
+        let rows = s![..features.nrows(), ..];
+        let mut d = self.dembeddings.slice_mut(rows);
+        normalize_backward(features, self.embeddings.slice(rows), d.view_mut());
+        dfeatures.scaled_add(weight, &d);
     }
 
     fn linear(
         &mut self,
         parameters: &Parameters,
-        features: &Array2<f32>,
-        labels: &[u16],
-        dfeatures: &mut Array2<f32>,
+        features: ArrayView2<'_, f32>,
+        (labels, smoothing): (&[u16], f32),
+        dfeatures: ArrayViewMut2<'_, f32>,
         gradient: &mut Parameters,
         stats: &mut StepStats,
     ) {
         let rows = s![..labels.len(), ..];
         let (weight, bias) = parameters.classifier();
-        let features = features.slice(rows);
         linear_forward(features, weight, bias, self.logits.slice_mut(rows));
         let logits = self.logits.slice(rows);
-        stats.loss = cross_entropy(logits, labels, self.dlogits.slice_mut(rows));
+        stats.loss = cross_entropy(logits, labels, smoothing, self.dlogits.slice_mut(rows));
         stats.correct = Some(predicted(logits, labels).filter(|&right| right).count());
         let (dweight, dbias) = gradient.classifier_mut();
         let dlogits = self.dlogits.slice(rows);
-        linear_backward(features, weight, dlogits, dweight, dbias, dfeatures.slice_mut(rows));
+        linear_backward(features, weight, dlogits, dweight, dbias, dfeatures);
     }
 
-    fn on_pairs(
-        &mut self,
-        PairTerm { loss, weight }: PairTerm,
-        features: &Array2<f32>,
-        labels: &[u16],
-        dfeatures: &mut Array2<f32>,
-        stats: &mut StepStats,
-    ) -> Option<()> {
+    /// The loss, and its gradient in `dembeddings`; `None` when no pair has a part.
+    fn on_pairs(&mut self, loss: PairLoss, labels: &[u16], stats: &mut StepStats) -> Option<f64> {
         let rows = s![..labels.len(), ..];
-        let features = features.slice(rows);
-        normalize_forward(features, self.embeddings.slice_mut(rows));
-        let embeddings = self.embeddings.slice(rows);
-        let mut d = self.dembeddings.slice_mut(rows);
-        let value = match loss {
+        let f = self.embeddings.slice(rows);
+        let df = self.dembeddings.slice_mut(rows);
+        let pairs = &mut self.pairs;
+        match loss {
             PairLoss::Triplet(loss) => {
-                let triplets = loss.evaluate(embeddings, labels, d.view_mut(), &mut self.pairs);
+                let triplets = loss.evaluate(f, labels, df, pairs);
                 stats.triplets = Some(triplets);
                 (triplets.triplets > 0).then_some(triplets.loss)
             }
-            PairLoss::SmoothAp(loss) => {
-                loss.evaluate(embeddings, labels, d.view_mut(), &mut self.pairs)
-            }
-        }?;
-        stats.loss += f64::from(weight) * value;
-        normalize_backward(features, embeddings, d.view_mut());
-        dfeatures.slice_mut(rows).scaled_add(weight, &d);
-        Some(())
+            PairLoss::SmoothAp(loss) => loss.evaluate(f, labels, df, pairs),
+            PairLoss::SupervisedContrastive(loss) => loss.evaluate(f, labels, df, pairs),
+        }
     }
 }

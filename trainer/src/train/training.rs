@@ -9,10 +9,12 @@ use super::checkpoint::CRC;
 use super::diagnostics::EpochSums;
 use super::settings::turned;
 use super::terms::Terms;
-use super::{Checkpoint, EpochStats, Settings, TrainError};
+use super::{Checkpoint, Classifier, EpochStats, Head, Settings, TrainError};
 use crate::data::{Batches, Dataset, Sampler};
 use crate::loss::TripletStats;
-use crate::nn::{ConvNet, NORM_CHUNK, Packed, Parameters, Population, State, fill_input};
+use crate::nn::{
+    ConvNet, NORM_CHUNK, Packed, Parameters, Population, State, fill_input, normalize_forward,
+};
 use crate::optim::{Average, Optimizer};
 use crate::rng::{Purpose, Xoshiro256PlusPlus, stream};
 
@@ -207,7 +209,14 @@ impl<'d> Training<'d> {
         if self.settings.batch_norm {
             parameters = self.population(&parameters).fold(&parameters);
         }
-        without_turned_classes(&parameters, self.settings.network)
+        let mut parameters = without_turned_classes(&parameters, self.settings.network);
+        if let Some(Classifier { head: Head::Cosine(_), .. }) = self.settings.objective.classifier {
+            let (mut weight, mut bias) = parameters.classifier_mut();
+            let raw = weight.to_owned();
+            normalize_forward(raw.view(), weight.view_mut());
+            bias.fill(0.0);
+        }
+        parameters
     }
 
     /// Statistics of all activations over the training images as they are, in
