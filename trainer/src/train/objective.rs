@@ -13,6 +13,8 @@ pub struct Objective {
     pub classifier: Option<Classifier>,
     /// A loss on the embeddings of a batch.
     pub pairs: Option<PairTerm>,
+    /// Weight of the term that keeps images alike whose pixels are alike.
+    pub pixel_similarity: Option<f32>,
 }
 
 /// A classifier and its loss.
@@ -59,11 +61,13 @@ impl Objective {
     pub const CROSS_ENTROPY: Objective = Objective {
         classifier: Some(Classifier { head: Head::Linear, label_smoothing: 0.0 }),
         pairs: None,
+        pixel_similarity: None,
     };
 
     /// A loss on pairs alone.
     pub const fn pairs(loss: PairLoss) -> Objective {
-        Objective { classifier: None, pairs: Some(PairTerm { loss, weight: 1.0 }) }
+        let pairs = Some(PairTerm { loss, weight: 1.0 });
+        Objective { classifier: None, pairs, pixel_similarity: None }
     }
 
     pub(super) fn check(&self) -> Result<(), TrainError> {
@@ -77,6 +81,9 @@ impl Objective {
                 let rule = "the margin of cosines must be in 0 to 1";
                 require((0.0..=1.0).contains(&margin), rule, margin)?;
             }
+        }
+        if let Some(weight) = self.pixel_similarity {
+            require(positive(weight), "the weight of pixel similarity must be above 0", weight)?;
         }
         let Some(PairTerm { loss, weight }) = self.pairs else { return Ok(()) };
         require(positive(weight), "the weight of the loss on pairs must be above 0", weight)?;

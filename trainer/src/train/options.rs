@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use lookalike::Network;
 use serde::{Deserialize, Serialize};
 
-use super::{Classifier, Head, Objective, PairLoss, PairTerm, Settings};
+use super::{Classifier, Head, Objective, PairLoss, PairTerm, Settings, Views};
 use crate::data::{Augmentation, Dataset, Fill, Sampler};
 use crate::loss::{
     CosineSoftmax, Margin, Mining, Reduction, SmoothAp, SupervisedContrastive, Triplet,
@@ -187,6 +187,17 @@ pub struct Options {
     /// Make each quarter turn of a class a class of its own while training.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub quarter_turns: Option<bool>,
+    /// Show images upright and slanted by so many degrees, and make slanted
+    /// ones classes of their own while training [default: 0].
+    #[arg(long, value_name = "DEGREES")]
+    pub slant: Option<f32>,
+    /// Mix each batch with itself, images and labels (mixup).
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub mixup: Option<bool>,
+    /// Weight of a term that keeps images alike whose pixels are alike
+    /// [default: 0].
+    #[arg(long, value_name = "W")]
+    pub pixel_similarity: Option<f32>,
     /// Output channels of the three convolutions [default: 32,32,64].
     #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
     pub widths: Option<Vec<u16>>,
@@ -283,7 +294,11 @@ impl Options {
             epochs: self.epochs.unwrap_or(plain.epochs),
             sampler,
             augmentation: self.augmentation(),
-            quarter_turns: self.quarter_turns.unwrap_or(false),
+            views: Views {
+                quarter_turns: self.quarter_turns.unwrap_or(false),
+                slant: self.slant.unwrap_or(0.0),
+            },
+            mixup: self.mixup.unwrap_or(false),
             ema: self.ema.filter(|&decay| decay != 0.0),
             seed: self.seed.unwrap_or(0),
             ..plain
@@ -307,7 +322,8 @@ impl Options {
         let Some(losses) = &self.loss else {
             return usage("say what to minimise: --loss L, or --recipe NAME");
         };
-        let mut objective = Objective { classifier: None, pairs: None };
+        let pixel_similarity = self.pixel_similarity.filter(|&weight| weight != 0.0);
+        let mut objective = Objective { classifier: None, pairs: None, pixel_similarity };
         let label_smoothing = self.label_smoothing.unwrap_or(0.0);
         for &loss in losses {
             let taken = match self.pair_loss(loss) {
