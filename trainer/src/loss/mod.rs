@@ -13,6 +13,8 @@ mod pairs;
 mod sigmoid;
 mod smooth_ap;
 mod supervised_contrastive;
+#[cfg(test)]
+mod tests;
 mod triplet;
 
 pub use cosine_softmax::{CosineBuffers, CosineSoftmax, CosineStats};
