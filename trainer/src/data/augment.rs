@@ -49,10 +49,10 @@ pub struct Augmentation {
     pub shear: f32,
     /// Mirror left and right, with probability 1/2.
     pub flip: bool,
-    /// Erase, with probability 1/2, a square patch whose side is this share of
-    /// the image's shorter side. The patch lies within the image and becomes 0
-    /// in the network's input, a middle grey: Cutout (DeVries and Taylor,
-    /// 2017), in their variant that keeps the patch inside.
+    /// Erase, with probability 1/2 as in random erasing (Zhong et al., AAAI
+    /// 2020), a square patch whose side is this share of the image's shorter
+    /// side. It lies within the image and becomes 0 in the network's input, a
+    /// middle grey, as in Cutout (DeVries and Taylor, 2017).
     pub erase: f32,
     /// What lies outside of the image.
     pub fill: Fill,

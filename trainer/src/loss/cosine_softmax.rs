@@ -20,7 +20,7 @@ pub struct CosineSoftmax {
 }
 
 impl Default for CosineSoftmax {
-    /// The numbers of AM-softmax.
+    /// AM-softmax's numbers, for faces.
     fn default() -> Self {
         CosineSoftmax { scale: 30.0, margin: 0.35 }
     }

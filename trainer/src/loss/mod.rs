@@ -14,6 +14,8 @@ mod pixel_similarity;
 mod sigmoid;
 mod smooth_ap;
 mod supervised_contrastive;
+#[cfg(test)]
+mod tests;
 mod triplet;
 
 pub use cosine_softmax::{CosineBuffers, CosineSoftmax, CosineStats};

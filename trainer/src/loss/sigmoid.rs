@@ -1,13 +1,10 @@
 //! The logistic function and its slope, for many arguments at once.
 //!
-//! Plain arithmetic on lanes of one fixed number, without a branch: inside of
-//! a function that is dispatched to an instruction set the compiler makes
-//! vectors of it, and the bits do not depend on their width.
+//! Plain arithmetic without a branch or a call: a loop over a list, in a
+//! function that is dispatched to an instruction set, becomes one over
+//! vectors, and its bits do not depend on their width.
 
 use std::f32::consts::LOG2_E;
-
-/// Numbers that are worked on together.
-pub const LANES: usize = 16;
 
 /// Below this exponent `e^x` would leave the normal numbers.
 const LEAST: f32 = -87.0;

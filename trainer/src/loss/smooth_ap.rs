@@ -7,7 +7,10 @@ use pulp::Arch;
 use serde::{Deserialize, Serialize};
 
 use super::Pairs;
-use super::sigmoid::{LANES, sigmoid};
+use super::sigmoid::sigmoid;
+
+/// Numbers that are summed side by side: the widest vector in use.
+const LANES: usize = 16;
 
 /// The loss's settings.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -68,17 +71,19 @@ impl SmoothAp {
     }
 }
 
-/// A query's positives or its negatives, in whole vectors.
+/// A query's positives or its negatives. The lists of numbers are filled up to
+/// whole vectors.
 #[derive(Default)]
 struct Side {
     /// Their places in the batch.
     images: Vec<usize>,
     /// Their similarities to the query, then minus infinity: never nearer.
-    similarity: Vec<[f32; LANES]>,
-    /// Slopes of `u`, for the positive that is looked at.
-    slope: Vec<[f32; LANES]>,
+    similarity: Vec<f32>,
+    /// `u` and its slope, for the positive that is looked at.
+    nearer: Vec<f32>,
+    slope: Vec<f32>,
     /// The gradient of the query's AP with respect to the similarities.
-    gradient: Vec<[f32; LANES]>,
+    gradient: Vec<f32>,
 }
 
 /// One query, and what is needed to work on it.
@@ -90,50 +95,54 @@ struct Query {
 
 impl Side {
     fn start(&mut self, similarity: ArrayView1<'_, f32>) {
-        let vectors = self.images.len().div_ceil(LANES);
+        let len = self.images.len().next_multiple_of(LANES);
         self.similarity.clear();
-        self.similarity.resize(vectors, [f32::NEG_INFINITY; LANES]);
-        for (s, &image) in self.similarity.as_flattened_mut().iter_mut().zip(&self.images) {
-            *s = similarity[image];
-        }
-        self.slope.resize(vectors, [0.0; LANES]);
+        self.similarity.extend(self.images.iter().map(|&image| similarity[image]));
+        self.similarity.resize(len, f32::NEG_INFINITY);
+        self.nearer.resize(len, 0.0);
+        self.slope.resize(len, 0.0);
         self.gradient.clear();
-        self.gradient.resize(vectors, [0.0; LANES]);
+        self.gradient.resize(len, 0.0);
     }
 
     /// Sums over all of `u = sigmoid((similarity - than) / t)` and of its
     /// slopes, which stay in `slope`.
     #[inline(always)]
     fn nearer(&mut self, than: f32, per_temperature: f32) -> (f64, f64) {
-        let (mut sum, mut slopes) = ([0.0f32; LANES], [0.0f32; LANES]);
-        for (similarity, slope) in self.similarity.iter().zip(&mut self.slope) {
-            for lane in 0..LANES {
-                let (u, du) = sigmoid((similarity[lane] - than) * per_temperature);
-                slope[lane] = du;
-                sum[lane] += u;
-                slopes[lane] += du;
-            }
+        let places = self.nearer.iter_mut().zip(&mut self.slope);
+        for (&s, (u, slope)) in self.similarity.iter().zip(places) {
+            (*u, *slope) = sigmoid((s - than) * per_temperature);
         }
-        let total = |lanes: [f32; LANES]| lanes.iter().map(|&x| f64::from(x)).sum();
-        (total(sum), total(slopes))
+        (sum(&self.nearer), sum(&self.slope))
     }
 
     /// Adds `weight` times the slopes to the gradient.
     #[inline(always)]
     fn pull(&mut self, weight: f32) {
         for (gradient, slope) in self.gradient.iter_mut().zip(&self.slope) {
-            for lane in 0..LANES {
-                gradient[lane] += weight * slope[lane];
-            }
+            *gradient += weight * slope;
         }
     }
 
     fn write(&self, row: &mut ArrayViewMut1<'_, f32>) {
-        for (&image, &gradient) in self.images.iter().zip(self.gradient.as_flattened()) {
+        for (&image, &gradient) in self.images.iter().zip(&self.gradient) {
             // The loss is one minus the mean AP.
             row[image] = -gradient;
         }
     }
+}
+
+/// The sum of whole vectors of numbers, lane by lane: its order, and so its
+/// bits, do not depend on the width of the processor's vectors.
+#[inline(always)]
+fn sum(values: &[f32]) -> f64 {
+    let mut sums = [0.0f32; LANES];
+    for vector in values.as_chunks::<LANES>().0 {
+        for lane in 0..LANES {
+            sums[lane] += vector[lane];
+        }
+    }
+    sums.iter().map(|&sum| f64::from(sum)).sum()
 }
 
 impl Query {
@@ -159,7 +168,7 @@ impl Query {
         let count = positives.images.len() as f64;
         let mut ap = 0.0;
         for p in 0..positives.images.len() {
-            let own = positives.similarity[p / LANES][p % LANES];
+            let own = positives.similarity[p];
             let (nearer, slopes) = positives.nearer(own, per_temperature);
             let (wrong, wrong_slopes) = negatives.nearer(own, per_temperature);
             // The positive itself is in the sum, with sigmoid(0).
@@ -173,7 +182,7 @@ impl Query {
             negatives.pull(by_negative as f32);
             // Its own slope is in both and cancels.
             let by_own = by_positive * slopes + by_negative * wrong_slopes;
-            positives.gradient[p / LANES][p % LANES] -= by_own as f32;
+            positives.gradient[p] -= by_own as f32;
         }
         ap / count
     }
