@@ -20,6 +20,8 @@ pub enum Purpose {
     Bootstrap = 4,
     /// Choice of images, for example of an evaluation's queries.
     Selection = 5,
+    /// Choice of the images to enrol; the index is the draw's and the class's.
+    Enrolment = 6,
 }
 
 /// The generator for `purpose` and `index` in a run with `seed`.
