@@ -104,7 +104,9 @@ pub enum DataError {
         classes: usize,
     },
     /// There are not enough training images for a validation split.
-    #[error("{images} training images cannot be divided into `fit` and `validation`: at least {least} are needed")]
+    #[error(
+        "{images} training images cannot be divided into `fit` and `validation`: at least {least} are needed"
+    )]
     TooFewToDivide {
         /// How many there are.
         images: usize,

@@ -297,7 +297,10 @@ mod tests {
         let labels: Vec<u8> = (0..20).collect();
         write(directory.path(), "train", "", &labels);
         let validation = load(directory.path(), Split::Validation).unwrap();
-        assert_eq!((validation.labels.as_slice(), validation.class_count()), (&[5, 11, 17][..], 20));
+        assert_eq!(
+            (validation.labels.as_slice(), validation.class_count()),
+            (&[5, 11, 17][..], 20)
+        );
         assert!(validation.image(1).iter().all(|&pixel| pixel == 11));
         let fit = load(directory.path(), Split::Fit).unwrap();
         let others = (0..20).filter(|label| !validation.labels.contains(label));

@@ -4,8 +4,9 @@
 //! gives blocks of queries their distances, [`Ranker`] finds where the relevant
 //! images stand, [`Metrics`] and [`curve`] follow from those ranks alone, and
 //! [`bootstrap`] says how far the means can be trusted. [`search()`] returns the
-//! nearest images themselves; [`codes`] measures embeddings in any code. [`naive`] is the same by the definitions, to test
-//! against.
+//! nearest images themselves; [`codes`] measures embeddings in any code,
+//! [`few_shot`] and [`open_set`] recognition with few items enrolled. [`naive`]
+//! is the same by the definitions, to test against.
 
 pub mod bootstrap;
 mod bound;
@@ -13,6 +14,7 @@ pub mod codes;
 pub mod curve;
 pub mod distances;
 mod evaluate;
+pub mod few_shot;
 mod key;
 mod metrics;
 pub mod naive;
