@@ -193,6 +193,9 @@ fn figures_do_not_depend_on_threads_or_on_what_else_is_measured() {
     let one = in_pool(1, &[1, 2, 5]);
     assert_eq!(one, in_pool(3, &[5, 1, 2, 1]));
     assert_eq!(one.shots[1], in_pool(2, &[2]).shots[0]);
+    let (_, labels) = around_axes(300);
+    let images = |seed| Draws::new(&labels, Options { seed, ..options(&[2]) }).unwrap().draws;
+    assert_ne!(images(1), images(2));
     assert_eq!((one.unseen_queries, one.queries, one.draws), (600, 900, 20));
 }
 
