@@ -10,6 +10,7 @@ use super::Pairs;
 
 /// Which triplets of an anchor count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 pub enum Mining {
     /// All of them.
     All,
@@ -22,6 +23,7 @@ pub enum Mining {
 
 /// What the sum over triplets is divided by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 pub enum Reduction {
     /// Nothing.
     Sum,

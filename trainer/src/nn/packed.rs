@@ -33,6 +33,21 @@ impl Layout {
         let biases = [0, 1, 2].map(|i| next(outputs[i]));
         Layout { weights, biases, len, inputs, outputs }
     }
+
+    /// Zeroes `values` and gives each convolution's weights and biases in it.
+    pub fn cleared<'v>(&self, values: &'v mut [f32]) -> [(&'v mut [f32], &'v mut [f32]); 3] {
+        values.fill(0.0);
+        let (weights, biases) = values.split_at_mut(self.biases[0].start);
+        let [w1, w2, w3] = split(weights, self.weights.each_ref().map(|r| r.len()));
+        let [b1, b2, b3] = split(biases, self.biases.each_ref().map(|r| r.len()));
+        [(w1, b1), (w2, b2), (w3, b3)]
+    }
+}
+
+fn split(slice: &mut [f32], lens: [usize; 3]) -> [&mut [f32]; 3] {
+    let (a, rest) = slice.split_at_mut(lens[0]);
+    let (b, c) = rest.split_at_mut(lens[1]);
+    [a, b, &mut c[..lens[2]]]
 }
 
 /// The trunk's parameters, packed anew after every optimiser step.

@@ -87,9 +87,7 @@ const COLLAPSED_BELOW: f64 = 1e-3;
 impl EpochStats {
     /// What these figures warn of under `objective`.
     pub fn warning(&self, objective: &Objective) -> Option<Warning> {
-        let (Objective::Triplet(_), Some(triplets)) = (objective, self.triplets) else {
-            return None;
-        };
+        let triplets = self.triplets.filter(|_| objective.pairs.is_some())?;
         if triplets.negative < COLLAPSED_BELOW {
             Some(Warning::Collapsed)
         } else if triplets.active == 0.0 {
@@ -119,6 +117,7 @@ impl fmt::Display for Warning {
 mod tests {
     use super::*;
     use crate::loss::Triplet;
+    use crate::train::PairLoss;
 
     fn stats(active: f64, negative: f64) -> EpochStats {
         let triplets = Some(TripletMeans { active, positive: 0.0, negative });
@@ -127,10 +126,10 @@ mod tests {
 
     #[test]
     fn warnings() {
-        let triplet = Objective::Triplet(Triplet::default());
+        let triplet = Objective::pairs(PairLoss::Triplet(Triplet::default()));
         assert_eq!(stats(1.0, 1e-5).warning(&triplet), Some(Warning::Collapsed));
         assert_eq!(stats(0.0, 1.9).warning(&triplet), Some(Warning::NothingActive));
         assert_eq!(stats(0.01, 1.9).warning(&triplet), None);
-        assert_eq!(stats(0.0, 0.0).warning(&Objective::CrossEntropy), None);
+        assert_eq!(stats(0.0, 0.0).warning(&Objective::CROSS_ENTROPY), None);
     }
 }
