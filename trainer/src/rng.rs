@@ -23,6 +23,8 @@ pub enum Purpose {
     Selection = 5,
     /// Views of training images and what is mixed; the index is the epoch.
     Views = 6,
+    /// Choice of the images to enrol; the index is the draw's and the class's.
+    Enrolment = 7,
 }
 
 /// The generator for `purpose` and `index` in a run with `seed`.
