@@ -167,7 +167,7 @@ impl Terms {
         let f = self.embeddings.slice(rows);
         let df = self.dembeddings.slice_mut(rows);
         let pairs = &mut self.pairs;
-        match loss {
+        let value = match loss {
             PairLoss::Triplet(loss) => {
                 let triplets = loss.evaluate(f, labels, df, pairs);
                 stats.triplets = Some(triplets);
@@ -175,6 +175,8 @@ impl Terms {
             }
             PairLoss::SmoothAp(loss) => loss.evaluate(f, labels, df, pairs),
             PairLoss::SupervisedContrastive(loss) => loss.evaluate(f, labels, df, pairs),
-        }
+        };
+        stats.distances = pairs.mean_distances(labels);
+        value
     }
 }

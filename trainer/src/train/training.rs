@@ -71,6 +71,9 @@ pub struct StepStats {
     pub loss: f64,
     /// Images that the classifier got right, with cross-entropy.
     pub correct: Option<usize>,
+    /// Mean squared distances between embeddings of one class and of
+    /// different ones, with a loss on pairs and where there are such.
+    pub distances: Option<[f64; 2]>,
     /// Figures of a triplet loss.
     pub triplets: Option<TripletStats>,
 }
