@@ -24,7 +24,9 @@ pub enum Fill {
 /// A fixed way to show an image, before it is distorted at random.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct View {
-    /// Quarter turns counter-clockwise.
+    /// Mirrored left and right.
+    pub mirror: bool,
+    /// Quarter turns counter-clockwise after that.
     pub turns: u8,
     /// Degrees by which rows are sheared against each other after that; above
     /// 0, what is further down moves right.
@@ -207,7 +209,7 @@ impl Affine {
         for _ in 0..view.turns {
             matrix = product([[0.0, -1.0], [1.0, 0.0]], matrix);
         }
-        if self.flip {
+        if self.flip != view.mirror {
             matrix = product([[-1.0, 0.0], [0.0, 1.0]], matrix);
         }
         let centre = [shape.width, shape.height].map(|size| (size as f64 - 1.0) / 2.0);

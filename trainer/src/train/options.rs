@@ -187,6 +187,9 @@ pub struct Options {
     /// Make each quarter turn of a class a class of its own while training.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub quarter_turns: Option<bool>,
+    /// Make mirrored images of a class a class of their own while training.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub mirror: Option<bool>,
     /// Show images upright and slanted by so many degrees, and make slanted
     /// ones classes of their own while training [default: 0].
     #[arg(long, value_name = "DEGREES")]
@@ -296,6 +299,7 @@ impl Options {
             augmentation: self.augmentation(),
             views: Views {
                 quarter_turns: self.quarter_turns.unwrap_or(false),
+                mirror: self.mirror.unwrap_or(false),
                 slant: self.slant.unwrap_or(0.0),
             },
             mixup: self.mixup.unwrap_or(false),

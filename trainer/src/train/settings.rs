@@ -3,7 +3,7 @@
 use lookalike::Network;
 use serde::{Deserialize, Serialize};
 
-use super::{Classifier, Head, Objective, TrainError, Views};
+use super::{Objective, TrainError, Views};
 use crate::data::{Augmentation, Sampler};
 use crate::optim::{OptimizerKind, Schedule};
 
@@ -102,12 +102,9 @@ impl Settings {
             require(false, rule, found)?;
         }
         self.views.check(&self.network)?;
-        let rule = "mixed images have two labels: mixup goes with cross-entropy alone";
-        let fits = matches!(
-            self.objective,
-            Objective { classifier: Some(Classifier { head: Head::Linear, .. }), pairs: None, .. }
-        );
-        require(!self.mixup || fits, rule, "with another loss")?;
+        let rule = "mixed images have two labels: mixup goes with a classifier's loss alone";
+        let fits = self.objective.classifier.is_some() && self.objective.pairs.is_none();
+        require(!self.mixup || fits, rule, "with a loss on pairs")?;
         self.objective.check()
     }
 }

@@ -1,11 +1,10 @@
 //! The objective of one batch, from features to the gradient of the features.
 
-use lookalike::Network;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
 
 use super::objective::{Classifier, Head, PairLoss, PairTerm};
-use super::{Objective, StepStats};
-use crate::loss::{CosineBuffers, Pairs, PixelSimilarity, cross_entropy};
+use super::{Objective, Settings, StepStats};
+use crate::loss::{CosineBuffers, CosineSoftmax, Pairs, PixelSimilarity, cross_entropy};
 use crate::nn::{
     Parameters, State, linear_backward, linear_forward, normalize_backward, normalize_forward,
     predicted,
@@ -28,16 +27,18 @@ pub(super) struct Terms {
     dembeddings: Array2<f32>,
     logits: Array2<f32>,
     dlogits: Array2<f32>,
-    /// The gradient from the labels that were mixed in.
-    dmixed: Array2<f32>,
+    /// The gradients from the labels that were mixed in: of the logits, or
+    /// with cosines of the embeddings and of the weights.
+    dmixed: [Array2<f32>; 2],
     cosine: CosineBuffers,
     pairs: Pairs,
     pixel_similarity: PixelSimilarity,
 }
 
 impl Terms {
-    /// For batches of up to `images` through `network`.
-    pub fn new(objective: Objective, images: usize, network: &Network) -> Terms {
+    /// For batches of up to `images` through the training network of `settings`.
+    pub fn new(settings: &Settings, images: usize) -> Terms {
+        let (objective, network) = (settings.objective, settings.training_network());
         let (len, classes) = (network.embedding_len(), network.classes());
         let head = objective.classifier.map(|classifier| classifier.head);
         let linear = if head == Some(Head::Linear) { images } else { 0 };
@@ -52,7 +53,15 @@ impl Terms {
             dembeddings: on_embeddings(),
             logits: Array2::zeros((linear, classes)),
             dlogits: Array2::zeros((linear, classes)),
-            dmixed: Array2::zeros((linear, classes)),
+            dmixed: match head {
+                Some(Head::Linear) if settings.mixup => {
+                    [Array2::zeros((images, classes)), Array2::zeros((0, 0))]
+                }
+                Some(Head::Cosine(_)) if settings.mixup => {
+                    [Array2::zeros((images, len)), Array2::zeros((classes, len))]
+                }
+                _ => [Array2::zeros((0, 0)), Array2::zeros((0, 0))],
+            },
             cosine: CosineBuffers::new(cosine, classes, len),
             pairs: Pairs::new(pairs),
             pixel_similarity: PixelSimilarity::new(pixels, network.input().len()),
@@ -89,17 +98,7 @@ impl Terms {
                     &mut stats,
                 ),
                 Head::Cosine(loss) => {
-                    let (dweight, mut dbias) = gradient.classifier_mut();
-                    dbias.fill(0.0);
-                    let cosine = loss.evaluate(
-                        self.embeddings.slice(rows),
-                        parameters.classifier().0,
-                        labels,
-                        label_smoothing,
-                        (self.dembeddings.slice_mut(rows), dweight),
-                        &mut self.cosine,
-                    );
-                    (stats.loss, stats.correct) = (cosine.loss, Some(cosine.correct));
+                    self.cosine(loss, parameters, (targets, label_smoothing), gradient, &mut stats);
                     self.add_through_norm(features, dfeatures.view_mut(), 1.0);
                 }
             }
@@ -149,16 +148,46 @@ impl Terms {
         let logits = self.logits.slice(rows);
         stats.loss = cross_entropy(logits, labels, smoothing, self.dlogits.slice_mut(rows));
         if let Some((labels, share)) = mixed {
-            let mut of_mixed = self.dmixed.slice_mut(rows);
-            let loss = cross_entropy(logits, labels, smoothing, of_mixed.view_mut());
+            let mut dmixed = self.dmixed[0].slice_mut(rows);
+            let loss = cross_entropy(logits, labels, smoothing, dmixed.view_mut());
             stats.loss += f64::from(share) * (loss - stats.loss);
-            let mut d = self.dlogits.slice_mut(rows);
-            d.zip_mut_with(&of_mixed, |d, &mixed| *d += share * (mixed - *d));
+            mix(self.dlogits.slice_mut(rows), dmixed.view(), share);
         }
         stats.correct = Some(predicted(logits, labels).filter(|&right| right).count());
         let (dweight, dbias) = gradient.classifier_mut();
         let dlogits = self.dlogits.slice(rows);
         linear_backward(features, weight, dlogits, dweight, dbias, dfeatures);
+    }
+
+    /// Leaves the gradient in `dembeddings`.
+    fn cosine(
+        &mut self,
+        loss: CosineSoftmax,
+        parameters: &Parameters,
+        (targets, smoothing): (Targets<'_>, f32),
+        gradient: &mut Parameters,
+        stats: &mut StepStats,
+    ) {
+        let Targets { labels, mixed } = targets;
+        let rows = s![..labels.len(), ..];
+        let f = self.embeddings.slice(rows);
+        let w = parameters.classifier().0;
+        let (mut dw, mut dbias) = gradient.classifier_mut();
+        dbias.fill(0.0);
+        let buffers = &mut self.cosine;
+        let mut df = self.dembeddings.slice_mut(rows);
+        let to = (df.view_mut(), dw.view_mut());
+        let own = loss.evaluate(f, w, labels, smoothing, to, buffers);
+        (stats.loss, stats.correct) = (own.loss, Some(own.correct));
+        if let Some((labels, share)) = mixed {
+            let [df_mixed, dw_mixed] = &mut self.dmixed;
+            let mut df_mixed = df_mixed.slice_mut(rows);
+            let to = (df_mixed.view_mut(), dw_mixed.view_mut());
+            let other = loss.evaluate(f, w, labels, smoothing, to, buffers);
+            stats.loss += f64::from(share) * (other.loss - own.loss);
+            mix(df, df_mixed.view(), share);
+            mix(dw, dw_mixed.view(), share);
+        }
     }
 
     /// The loss, and its gradient in `dembeddings`; `None` when no pair has a part.
@@ -179,4 +208,9 @@ impl Terms {
         stats.distances = pairs.mean_distances(labels);
         value
     }
+}
+
+/// `d = (1 - share) d + share mixed`.
+fn mix(mut d: ArrayViewMut2<'_, f32>, mixed: ArrayView2<'_, f32>, share: f32) {
+    d.zip_mut_with(&mixed, |d, &mixed| *d += share * (mixed - *d));
 }

@@ -103,7 +103,7 @@ impl<'d> Training<'d> {
                 &mut stream(settings.seed, Purpose::Initialisation, 0),
             ),
             history: Vec::new(),
-            terms: Terms::new(settings.objective, full, &network),
+            terms: Terms::new(&settings, full),
             batch: Batch::new(full),
             buffers: Buffers::new(&net, full),
             net,

@@ -29,7 +29,7 @@ fn resampled(affine: Affine, fill: Fill, turns: u8, image: &[u8], shape: Shape) 
 }
 
 fn turned(turns: u8) -> View {
-    View { turns, slant: 0.0 }
+    View { turns, ..View::default() }
 }
 
 /// The image whose pixel at row y, column x is `image`'s at `from(y, x)`,
@@ -327,7 +327,7 @@ fn a_slanted_view_is_a_shear_by_that_angle() {
     let shape = Shape { height: 12, width: 12, channels: 1 };
     let image: Vec<u8> = (0..144).map(|i| (i * 89 % 251) as u8).collect();
     let mut slanted = vec![0.0; 144];
-    let view = View { turns: 0, slant: 20.0 };
+    let view = View { slant: 20.0, ..View::default() };
     Augmentation::NONE.apply(&mut rng(0), view, &image, shape, &mut slanted);
     let shear = Affine { shear: 20.0, ..Affine::NONE };
     assert_eq!(slanted, resampled(shear, Fill::Edge, 0, &image, shape));
@@ -335,4 +335,14 @@ fn a_slanted_view_is_a_shear_by_that_angle() {
     let mut same = vec![0.0; 144];
     upright.apply(&mut rng(0), View::default(), &image, shape, &mut same);
     assert_ne!(slanted, same);
+}
+
+#[test]
+fn a_mirrored_view_is_mirrored_before_it_is_turned() {
+    let shape = Shape { height: 2, width: 2, channels: 1 };
+    let view = View { mirror: true, turns: 1, slant: 0.0 };
+    let mut out = [0.0; 4];
+    Augmentation::NONE.apply(&mut rng(0), view, &[1, 2, 3, 4], shape, &mut out);
+    // Mirrored 2 1 / 4 3, then counter-clockwise.
+    assert_eq!(out.to_vec(), [1, 3, 2, 4].map(normalize_pixel));
 }
