@@ -21,8 +21,8 @@ pub enum Purpose {
     Bootstrap = 4,
     /// Choice of images, for example of an evaluation's queries.
     Selection = 5,
-    /// Quarter turns of training images; the index is the epoch.
-    Turns = 6,
+    /// Views of training images and what is mixed; the index is the epoch.
+    Views = 6,
     /// Choice of the images to enrol; the index is the draw's and the class's.
     Enrolment = 7,
 }

@@ -21,10 +21,21 @@ pub enum Fill {
     Black,
 }
 
+/// A fixed way to show an image, before it is distorted at random.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct View {
+    /// Mirrored left and right.
+    pub mirror: bool,
+    /// Quarter turns counter-clockwise after that.
+    pub turns: u8,
+    /// Degrees by which rows are sheared against each other after that; above
+    /// 0, what is further down moves right.
+    pub slant: f32,
+}
+
 /// Random distortions of a training image; all zero is none.
 ///
-/// Each image is flipped, turned by quarter turns, scaled, sheared, rotated and
-/// shifted, in this order and about its centre, in one step with bilinear
+/// Each image is flipped, put in its [`View`], scaled, sheared, rotated and shifted, in this order and about its centre, in one step with bilinear
 /// interpolation; then a patch may be erased. The amounts are uniform in their
 /// ranges, as in torchvision's `RandomAffine`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,10 +51,10 @@ pub struct Augmentation {
     pub shear: f32,
     /// Mirror left and right, with probability 1/2.
     pub flip: bool,
-    /// Erase, with probability 1/2, a square patch whose side is this share of
-    /// the image's shorter side. The patch lies within the image and becomes 0
-    /// in the network's input, a middle grey: Cutout (DeVries and Taylor,
-    /// 2017), in their variant that keeps the patch inside.
+    /// Erase, with probability 1/2 as in random erasing (Zhong et al., AAAI
+    /// 2020), a square patch whose side is this share of the image's shorter
+    /// side. It lies within the image and becomes 0 in the network's input, a
+    /// middle grey, as in Cutout (DeVries and Taylor, 2017).
     pub erase: f32,
     /// What lies outside of the image.
     pub fill: Fill,
@@ -93,8 +104,7 @@ impl Augmentation {
     /// Writes `image`, distorted, as the network's input.
     ///
     /// `image` and `out` are `height x width x channels`, channels last; `out`
-    /// is in -1..=1. `turns` is a number of quarter turns counter-clockwise.
-    /// An image is flipped before it is turned, so that a flipped image turned
+    /// is in -1..=1. An image is flipped before it is turned, so that a flipped image turned
     /// once is still one that was turned counter-clockwise.
     ///
     /// The result depends on the state of `rng` and the arguments alone. If
@@ -107,23 +117,23 @@ impl Augmentation {
     pub fn apply(
         &self,
         rng: &mut Xoshiro256PlusPlus,
-        turns: u8,
+        view: View,
         image: &[u8],
         shape: Shape,
         out: &mut [f32],
     ) {
         assert_eq!(image.len(), shape.len(), "an image of another shape");
         assert_eq!(out.len(), shape.len(), "an input of another shape");
-        let turns = turns % 4;
+        let view = View { turns: view.turns % 4, ..view };
         assert!(
-            turns.is_multiple_of(2) || shape.height == shape.width,
+            view.turns.is_multiple_of(2) || shape.height == shape.width,
             "only a square image can be turned by 90 degrees"
         );
         let distortion = if self.is_none() { Distortion::NONE } else { self.draw(rng, shape) };
-        if turns == 0 && distortion.affine == Affine::NONE {
+        if view == View::default() && distortion.affine == Affine::NONE {
             fill_input(image, out);
         } else {
-            let positions = distortion.affine.positions(turns, shape);
+            let positions = distortion.affine.positions(view, shape);
             match self.fill {
                 Fill::Edge => resample::<true>(image, shape, positions, out),
                 Fill::Black => resample::<false>(image, shape, positions, out),
@@ -188,16 +198,18 @@ impl Affine {
     /// Where each pixel of the distorted image comes from: the inverse of each
     /// part, the last one first, applied to the position from the centre. `x`
     /// points right and `y` down.
-    fn positions(&self, turns: u8, shape: Shape) -> Positions {
+    fn positions(&self, view: View, shape: Shape) -> Positions {
         let (sin, cos) = f64::from(self.rotate).to_radians().sin_cos();
         let tan = f64::from(self.shear).to_radians().tan();
         let zoom = 1.0 / f64::from(self.scale);
         let mut matrix = [[cos, -sin], [sin, cos]];
         matrix = product([[zoom, -zoom * tan], [0.0, zoom]], matrix);
-        for _ in 0..turns {
+        let slant = f64::from(view.slant).to_radians().tan();
+        matrix = product([[1.0, -slant], [0.0, 1.0]], matrix);
+        for _ in 0..view.turns {
             matrix = product([[0.0, -1.0], [1.0, 0.0]], matrix);
         }
-        if self.flip {
+        if self.flip != view.mirror {
             matrix = product([[-1.0, 0.0], [0.0, 1.0]], matrix);
         }
         let centre = [shape.width, shape.height].map(|size| (size as f64 - 1.0) / 2.0);

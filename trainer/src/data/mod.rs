@@ -17,7 +17,7 @@ pub mod mnist;
 mod sampler;
 mod source;
 
-pub use augment::{Augmentation, Fill};
+pub use augment::{Augmentation, Fill, View};
 pub use dataset::Dataset;
 pub use error::DataError;
 pub use image_file::ImageFileError;

@@ -51,6 +51,13 @@ pub struct State {
 }
 
 impl State {
+    /// The input of image `index` of the last batch, height x width x channels.
+    pub fn input(&self, index: usize) -> &[f32] {
+        let input = &self.chunks[index / self.images].input;
+        let len = input.len() / self.images;
+        &input[index % self.images * len..][..len]
+    }
+
     /// The normalisation of each chunk, over the first `images` of the batch.
     pub(super) fn norms(&self, images: usize) -> impl Iterator<Item = &[Norm]> {
         self.chunks[..images.div_ceil(self.images)].iter().map(|chunk| chunk.norms.as_slice())

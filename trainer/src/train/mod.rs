@@ -14,6 +14,7 @@ mod recipe;
 mod settings;
 mod terms;
 mod training;
+mod views;
 
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use diagnostics::{EpochStats, Warning};
@@ -23,3 +24,4 @@ pub use options::{Batches, LossName, OptimizerName, Options, OptionsError};
 pub use recipe::Recipe;
 pub use settings::Settings;
 pub use training::{StepStats, Training};
+pub use views::Views;

@@ -6,9 +6,11 @@ use clap::{Args, ValueEnum};
 use lookalike::Network;
 use serde::{Deserialize, Serialize};
 
-use super::{Classifier, Head, Objective, PairLoss, PairTerm, Settings};
+use super::{Classifier, Head, Objective, PairLoss, PairTerm, Settings, Views};
 use crate::data::{Augmentation, Dataset, Fill, Sampler};
-use crate::loss::{Mining, Reduction, SmoothAp, Triplet};
+use crate::loss::{
+    CosineSoftmax, Margin, Mining, Reduction, SmoothAp, SupervisedContrastive, Triplet,
+};
 use crate::optim::{OptimizerKind, Schedule};
 
 /// A loss by its name.
@@ -17,10 +19,14 @@ use crate::optim::{OptimizerKind, Schedule};
 pub enum LossName {
     /// Cross-entropy of a linear classifier on the features.
     CrossEntropy,
+    /// Cross-entropy of a classifier on the cosines of embeddings, with a margin.
+    CosineSoftmax,
     /// Triplet loss on squared distances of embeddings.
     Triplet,
     /// Smooth-AP on similarities of embeddings.
     SmoothAp,
+    /// Supervised contrastive loss on similarities of embeddings.
+    SupervisedContrastive,
 }
 
 /// An optimiser by its name.
@@ -133,9 +139,16 @@ pub struct Options {
     /// [default: 0].
     #[arg(long, value_name = "SHARE")]
     pub label_smoothing: Option<f32>,
-    /// Margin of the triplet loss [default: 0.5].
+    /// What the cosine softmax multiplies cosines by [default: 30].
+    #[arg(long, value_name = "S")]
+    pub cosine_scale: Option<f32>,
+    /// What the cosine softmax takes from the cosine to an image's own class
+    /// [default: 0.35].
+    #[arg(long, value_name = "M")]
+    pub cosine_margin: Option<f32>,
+    /// Margin of the triplet loss, a number or `soft` [default: 0.5].
     #[arg(long, value_name = "M", allow_negative_numbers = true)]
-    pub margin: Option<f32>,
+    pub margin: Option<Margin>,
     /// Triplets that count [default: all].
     #[arg(long, value_enum)]
     pub mining: Option<Mining>,
@@ -145,7 +158,8 @@ pub struct Options {
     /// Only the first N images of a batch are anchors [default: all].
     #[arg(long, value_name = "N")]
     pub anchors: Option<usize>,
-    /// Temperature of Smooth-AP [default: 0.01].
+    /// Temperature of Smooth-AP [default: 0.01] or of the supervised
+    /// contrastive loss [default: 0.1].
     #[arg(long, value_name = "T")]
     pub temperature: Option<f32>,
     /// Shift training images by up to so many pixels [default: 0].
@@ -173,6 +187,20 @@ pub struct Options {
     /// Make each quarter turn of a class a class of its own while training.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub quarter_turns: Option<bool>,
+    /// Make mirrored images of a class a class of their own while training.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub mirror: Option<bool>,
+    /// Show images upright and slanted by so many degrees, and make slanted
+    /// ones classes of their own while training [default: 0].
+    #[arg(long, value_name = "DEGREES")]
+    pub slant: Option<f32>,
+    /// Mix each batch with itself, images and labels (mixup).
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub mixup: Option<bool>,
+    /// Weight of a term that keeps images alike whose pixels are alike
+    /// [default: 0].
+    #[arg(long, value_name = "W")]
+    pub pixel_similarity: Option<f32>,
     /// Output channels of the three convolutions [default: 32,32,64].
     #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
     pub widths: Option<Vec<u16>>,
@@ -269,7 +297,12 @@ impl Options {
             epochs: self.epochs.unwrap_or(plain.epochs),
             sampler,
             augmentation: self.augmentation(),
-            quarter_turns: self.quarter_turns.unwrap_or(false),
+            views: Views {
+                quarter_turns: self.quarter_turns.unwrap_or(false),
+                mirror: self.mirror.unwrap_or(false),
+                slant: self.slant.unwrap_or(0.0),
+            },
+            mixup: self.mixup.unwrap_or(false),
             ema: self.ema.filter(|&decay| decay != 0.0),
             seed: self.seed.unwrap_or(0),
             ..plain
@@ -293,7 +326,8 @@ impl Options {
         let Some(losses) = &self.loss else {
             return usage("say what to minimise: --loss L, or --recipe NAME");
         };
-        let mut objective = Objective { classifier: None, pairs: None };
+        let pixel_similarity = self.pixel_similarity.filter(|&weight| weight != 0.0);
+        let mut objective = Objective { classifier: None, pairs: None, pixel_similarity };
         let label_smoothing = self.label_smoothing.unwrap_or(0.0);
         for &loss in losses {
             let taken = match self.pair_loss(loss) {
@@ -302,7 +336,7 @@ impl Options {
                     objective.pairs.replace(PairTerm { loss, weight }).is_some()
                 }
                 None => {
-                    let head = Head::Linear;
+                    let head = self.head(loss);
                     objective.classifier.replace(Classifier { head, label_smoothing }).is_some()
                 }
             };
@@ -314,11 +348,23 @@ impl Options {
         Ok(objective)
     }
 
+    /// The classifier that a classifier's loss trains.
+    fn head(&self, loss: LossName) -> Head {
+        let cosine = CosineSoftmax::default();
+        match loss {
+            LossName::CosineSoftmax => Head::Cosine(CosineSoftmax {
+                scale: self.cosine_scale.unwrap_or(cosine.scale),
+                margin: self.cosine_margin.unwrap_or(cosine.margin),
+            }),
+            _ => Head::Linear,
+        }
+    }
+
     /// The loss on pairs of that name; `None` for a classifier's.
     fn pair_loss(&self, loss: LossName) -> Option<PairLoss> {
         let triplet = Triplet::default();
         match loss {
-            LossName::CrossEntropy => None,
+            LossName::CrossEntropy | LossName::CosineSoftmax => None,
             LossName::Triplet => Some(PairLoss::Triplet(Triplet {
                 margin: self.margin.unwrap_or(triplet.margin),
                 mining: self.mining.unwrap_or(triplet.mining),
@@ -328,34 +374,38 @@ impl Options {
             LossName::SmoothAp => Some(PairLoss::SmoothAp(SmoothAp {
                 temperature: self.temperature.unwrap_or(SmoothAp::default().temperature),
             })),
+            LossName::SupervisedContrastive => {
+                let temperature = SupervisedContrastive::default().temperature;
+                let temperature = self.temperature.unwrap_or(temperature);
+                Some(PairLoss::SupervisedContrastive(SupervisedContrastive { temperature }))
+            }
         }
     }
 
     /// Refuses options of losses that are not in use.
     fn check_losses(&self, losses: &[LossName], objective: &Objective) -> Result<(), OptionsError> {
-        let triplet = losses.contains(&LossName::Triplet);
-        let smooth_ap = losses.contains(&LossName::SmoothAp);
+        let has = |loss| losses.contains(&loss);
+        let triplet = (has(LossName::Triplet), "--loss triplet");
+        let cosine = (has(LossName::CosineSoftmax), "--loss cosine-softmax");
+        let tempered = (
+            has(LossName::SmoothAp) || has(LossName::SupervisedContrastive),
+            "--loss smooth-ap or supervised-contrastive",
+        );
+        let pairs = (objective.pairs.is_some(), "a loss on pairs");
+        let classifier = (objective.classifier.is_some(), "a classifier's loss");
         let options = [
-            ("--margin", self.margin.is_some(), triplet, "--loss triplet"),
-            ("--mining", self.mining.is_some(), triplet, "--loss triplet"),
-            ("--reduction", self.reduction.is_some(), triplet, "--loss triplet"),
-            ("--anchors", self.anchors.is_some(), triplet, "--loss triplet"),
-            ("--temperature", self.temperature.is_some(), smooth_ap, "--loss smooth-ap"),
-            (
-                "--pair-weight",
-                self.pair_weight.is_some(),
-                objective.pairs.is_some(),
-                "a loss on pairs",
-            ),
-            (
-                "--label-smoothing",
-                self.label_smoothing.is_some(),
-                objective.classifier.is_some(),
-                "a classifier's loss",
-            ),
+            ("--cosine-scale", self.cosine_scale.is_some(), cosine),
+            ("--cosine-margin", self.cosine_margin.is_some(), cosine),
+            ("--margin", self.margin.is_some(), triplet),
+            ("--mining", self.mining.is_some(), triplet),
+            ("--reduction", self.reduction.is_some(), triplet),
+            ("--anchors", self.anchors.is_some(), triplet),
+            ("--temperature", self.temperature.is_some(), tempered),
+            ("--pair-weight", self.pair_weight.is_some(), pairs),
+            ("--label-smoothing", self.label_smoothing.is_some(), classifier),
         ];
-        match options.into_iter().find(|&(_, given, fits, _)| given && !fits) {
-            Some((option, .., with)) => usage(format!("{option} goes with {with} only")),
+        match options.into_iter().find(|&(_, given, (fits, _))| given && !fits) {
+            Some((option, _, (_, with))) => usage(format!("{option} goes with {with} only")),
             None => Ok(()),
         }
     }

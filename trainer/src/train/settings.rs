@@ -3,7 +3,7 @@
 use lookalike::Network;
 use serde::{Deserialize, Serialize};
 
-use super::{Objective, TrainError};
+use super::{Objective, TrainError, Views};
 use crate::data::{Augmentation, Sampler};
 use crate::optim::{OptimizerKind, Schedule};
 
@@ -28,23 +28,17 @@ pub struct Settings {
     pub sampler: Sampler,
     /// How images are distorted.
     pub augmentation: Augmentation,
-    /// Whether each image is shown turned by a random number of quarter turns,
-    /// each turn of a class being a class of its own: C classes become 4 C
-    /// while training (Lee, Hwang and Shin, "Self-supervised label
-    /// augmentation via input transformations", ICML 2020).
-    pub quarter_turns: bool,
+    /// In which views they are shown, each a class of its own.
+    pub views: Views,
+    /// Whether each batch is mixed with itself in another order, images and
+    /// labels, by a share drawn for it (mixup, alpha 1: Zhang et al., ICLR 2018).
+    pub mixup: bool,
     /// Decay of the moving average of the weights, if one is wanted.
     pub ema: Option<f32>,
     /// CRC-32 of the parameters that the run starts from, if not from random ones.
     pub init: Option<u32>,
     /// Where all random numbers come from.
     pub seed: u64,
-}
-
-/// The label that an image of class `label` has under `turns` quarter turns,
-/// where there are `classes`.
-pub(super) fn turned(label: u16, turns: u8, classes: usize) -> u16 {
-    label + u16::from(turns) * classes as u16
 }
 
 impl Settings {
@@ -61,22 +55,19 @@ impl Settings {
             epochs: 20,
             sampler: Sampler::Shuffled { batch_size: 64 },
             augmentation: Augmentation::NONE,
-            quarter_turns: false,
+            views: Views::default(),
+            mixup: false,
             ema: None,
             init: None,
             seed,
         }
     }
 
-    /// The network as it is while training: its classifier tells turned
-    /// classes apart.
+    /// The network as it is while training: its classifier tells views apart.
     pub fn training_network(&self) -> Network {
-        let classes = self.network.classes();
-        let wanted = if self.quarter_turns { 4 * classes } else { classes };
-        u16::try_from(wanted)
-            .ok()
-            .and_then(|n| self.network.with_classes(n).ok())
-            .unwrap_or(self.network)
+        let classes = self.network.classes() * usize::from(self.views.count());
+        let network = u16::try_from(classes).ok().and_then(|n| self.network.with_classes(n).ok());
+        network.unwrap_or(self.network)
     }
 
     /// Checks each number's range.
@@ -110,20 +101,11 @@ impl Settings {
         if let Err((rule, found)) = self.augmentation.check() {
             require(false, rule, found)?;
         }
-        if self.quarter_turns {
-            let shape = self.network.input();
-            let rule = "only square images can be turned by 90 degrees";
-            require(
-                shape.height == shape.width,
-                rule,
-                format!("{}x{}", shape.height, shape.width),
-            )?;
-            let classes = self.network.classes();
-            let rule = "quarter turns make four classes of each: there can be at most 16383";
-            require(4 * classes <= usize::from(u16::MAX), rule, classes)?;
-        }
-        self.objective.check()?;
-        Ok(())
+        self.views.check(&self.network)?;
+        let rule = "mixed images have two labels: mixup goes with a classifier's loss alone";
+        let fits = self.objective.classifier.is_some() && self.objective.pairs.is_none();
+        require(!self.mixup || fits, rule, "with a loss on pairs")?;
+        self.objective.check()
     }
 }
 

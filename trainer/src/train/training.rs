@@ -7,12 +7,13 @@ use rand::seq::SliceRandom;
 
 use super::checkpoint::CRC;
 use super::diagnostics::EpochSums;
-use super::settings::turned;
-use super::terms::Terms;
-use super::{Checkpoint, EpochStats, Settings, TrainError};
+use super::terms::{Targets, Terms};
+use super::{Checkpoint, Classifier, EpochStats, Head, Settings, TrainError};
 use crate::data::{Batches, Dataset, Sampler};
 use crate::loss::TripletStats;
-use crate::nn::{ConvNet, NORM_CHUNK, Packed, Parameters, Population, State, fill_input};
+use crate::nn::{
+    ConvNet, NORM_CHUNK, Packed, Parameters, Population, State, fill_input, normalize_forward,
+};
 use crate::optim::{Average, Optimizer};
 use crate::rng::{Purpose, Xoshiro256PlusPlus, stream};
 
@@ -35,10 +36,16 @@ pub struct Training<'d> {
 /// The images of a step.
 struct Batch {
     indices: Vec<u32>,
-    /// Quarter turns of each; all 0 without that setting.
-    turns: Vec<u8>,
-    /// Turned classes apart.
+    /// The view of each.
+    views: Vec<u16>,
+    /// Views of a class apart.
     labels: Vec<u16>,
+    /// With mixup, the place in the batch of the image that is mixed into each.
+    partners: Vec<u32>,
+    /// The labels of those.
+    mixed: Vec<u16>,
+    /// Their share.
+    share: f32,
     /// Images drawn in this epoch before these.
     before: u64,
     /// The most images.
@@ -64,6 +71,9 @@ pub struct StepStats {
     pub loss: f64,
     /// Images that the classifier got right, with cross-entropy.
     pub correct: Option<usize>,
+    /// Mean squared distances between embeddings of one class and of
+    /// different ones, with a loss on pairs and where there are such.
+    pub distances: Option<[f64; 2]>,
     /// Figures of a triplet loss.
     pub triplets: Option<TripletStats>,
 }
@@ -82,7 +92,6 @@ impl<'d> Training<'d> {
             true => ConvNet::normalized(&network, full),
             false => ConvNet::new(&network),
         };
-        let (len, classes) = (network.embedding_len(), network.classes());
         let mut training = Training {
             data,
             data_crc: fingerprint(data),
@@ -94,7 +103,7 @@ impl<'d> Training<'d> {
                 &mut stream(settings.seed, Purpose::Initialisation, 0),
             ),
             history: Vec::new(),
-            terms: Terms::new(settings.objective, full, len, classes),
+            terms: Terms::new(&settings, full),
             batch: Batch::new(full),
             buffers: Buffers::new(&net, full),
             net,
@@ -197,8 +206,8 @@ impl<'d> Training<'d> {
     }
 
     /// The parameters that the model is made of: the average, if one is kept,
-    /// with batch normalisation folded in and without the classes of turned
-    /// images. Takes the data through the network where statistics are needed.
+    /// with batch normalisation folded in and without the classes of other
+    /// views. Takes the data through the network where statistics are needed.
     pub fn model_parameters(&self) -> Parameters {
         let mut parameters = self.parameters.clone();
         if let Some(average) = &self.average {
@@ -207,7 +216,14 @@ impl<'d> Training<'d> {
         if self.settings.batch_norm {
             parameters = self.population(&parameters).fold(&parameters);
         }
-        without_turned_classes(&parameters, self.settings.network)
+        let mut parameters = without_views(&parameters, self.settings.network);
+        if let Some(Classifier { head: Head::Cosine(_), .. }) = self.settings.objective.classifier {
+            let (mut weight, mut bias) = parameters.classifier_mut();
+            let raw = weight.to_owned();
+            normalize_forward(raw.view(), weight.view_mut());
+            bias.fill(0.0);
+        }
+        parameters
     }
 
     /// Statistics of all activations over the training images as they are, in
@@ -243,9 +259,9 @@ impl<'d> Training<'d> {
         let mut sums = EpochSums::default();
         self.batches.start_epoch(u64::from(epoch));
         self.batch.before = 0;
-        let mut turns = stream(self.settings.seed, Purpose::Turns, u64::from(epoch));
+        let mut rng = stream(self.settings.seed, Purpose::Views, u64::from(epoch));
         for batch in 0..per_epoch {
-            self.next_batch(&mut turns);
+            self.next_batch(&mut rng);
             let step = per_epoch * u64::from(epoch) + batch;
             let factor = self.settings.schedule.factor(step, steps);
             let lr = (f64::from(self.settings.lr) * factor) as f32;
@@ -259,8 +275,8 @@ impl<'d> Training<'d> {
         Ok(stats)
     }
 
-    /// Draws a batch.
-    fn next_batch(&mut self, turns: &mut Xoshiro256PlusPlus) {
+    /// Draws a batch; views and what is mixed come from `rng`.
+    fn next_batch(&mut self, rng: &mut Xoshiro256PlusPlus) {
         let indices = self.batches.next_batch().unwrap_or_default();
         let batch = &mut self.batch;
         batch.indices.clear();
@@ -273,41 +289,63 @@ impl<'d> Training<'d> {
         for hand in 0..hands {
             batch.indices.extend(indices.iter().skip(hand).step_by(hands));
         }
-        batch.turns.clear();
+        batch.views.clear();
         batch.labels.clear();
-        let classes = self.settings.network.classes();
-        let classes = if classes > 0 { classes } else { self.data.class_count() };
+        let classes = match self.settings.network.classes() {
+            0 => self.data.class_count(),
+            classes => classes,
+        };
+        let views = self.settings.views.count();
         for &i in &batch.indices {
-            let turn = if self.settings.quarter_turns { turns.random_range(0..4) } else { 0 };
-            batch.turns.push(turn);
-            batch.labels.push(turned(self.data.labels[i as usize], turn, classes));
+            let view = if views > 1 { rng.random_range(0..views) } else { 0 };
+            batch.views.push(view);
+            batch.labels.push(self.data.labels[i as usize] + view * classes as u16);
+        }
+        if self.settings.mixup {
+            batch.share = rng.random();
+            batch.partners.clear();
+            batch.partners.extend(0..batch.labels.len() as u32);
+            batch.partners.shuffle(rng);
+            batch.mixed.clear();
+            batch.mixed.extend(batch.partners.iter().map(|&i| batch.labels[i as usize]));
         }
     }
 
     /// One batch: forward, loss, backward, optimiser.
     fn step(&mut self, lr: f32, (epoch, batch): (u32, usize)) -> Result<StepStats, TrainError> {
-        let (data, batch_of, settings) = (self.data, &self.batch, &self.settings);
+        let (data, drawn, settings) = (self.data, &self.batch, &self.settings);
         let b = &mut self.buffers;
         b.packed.pack(&self.parameters.values);
-        let rows = s![..batch_of.labels.len(), ..];
-        let first = (u64::from(epoch) << 32) + batch_of.before;
-        self.net.forward(&b.packed, &mut b.state, b.features.slice_mut(rows), |i, input| {
-            let image = data.image(batch_of.indices[i] as usize);
+        let rows = s![..drawn.labels.len(), ..];
+        let first = (u64::from(epoch) << 32) + drawn.before;
+        let show = |i: usize, input: &mut [f32]| {
+            let image = data.image(drawn.indices[i] as usize);
+            let view = settings.views.view(drawn.views[i]);
             let mut rng = stream(settings.seed, Purpose::Augmentation, first + i as u64);
-            let turns = batch_of.turns[i];
-            settings.augmentation.apply(&mut rng, turns, image, data.shape, input);
+            settings.augmentation.apply(&mut rng, view, image, data.shape, input);
+        };
+        self.net.forward(&b.packed, &mut b.state, b.features.slice_mut(rows), |i, input| {
+            show(i, input);
+            if settings.mixup {
+                let mut other = vec![0.0; input.len()];
+                show(drawn.partners[i] as usize, &mut other);
+                for (x, other) in input.iter_mut().zip(other) {
+                    *x += drawn.share * (other - *x);
+                }
+            }
         });
+        let mixed = settings.mixup.then_some((drawn.mixed.as_slice(), drawn.share));
         let stats = self.terms.evaluate(
             &self.parameters,
-            &b.features,
-            &batch_of.labels,
+            (&b.state, &b.features),
+            Targets { labels: &drawn.labels, mixed },
             &mut b.dfeatures,
             &mut b.gradient,
         );
         let Some(stats) = stats else {
             // The rest of the data may be too little for a triplet; a full
             // batch never should be.
-            return if batch_of.labels.len() < batch_of.full {
+            return if drawn.labels.len() < drawn.full {
                 Ok(StepStats::default())
             } else {
                 Err(TrainError::NoTriplet { epoch, batch })
@@ -333,9 +371,17 @@ impl<'d> Training<'d> {
 
 impl Batch {
     fn new(full: usize) -> Batch {
-        let indices = Vec::with_capacity(full);
-        let (turns, labels) = (Vec::with_capacity(full), Vec::with_capacity(full));
-        Batch { indices, turns, labels, before: 0, full }
+        let labels = || Vec::with_capacity(full);
+        Batch {
+            indices: Vec::with_capacity(full),
+            views: labels(),
+            labels: labels(),
+            partners: Vec::new(),
+            mixed: Vec::new(),
+            share: 0.0,
+            before: 0,
+            full,
+        }
     }
 }
 
@@ -354,7 +400,7 @@ impl Buffers {
 }
 
 /// `parameters` with the classifier of `network`, whose classes come first.
-fn without_turned_classes(parameters: &Parameters, network: Network) -> Parameters {
+fn without_views(parameters: &Parameters, network: Network) -> Parameters {
     let mut kept = Parameters::zeros(&network);
     let trunk = network.tensors()[6].offset;
     kept.values[..trunk].copy_from_slice(&parameters.values[..trunk]);

@@ -20,12 +20,16 @@ fn plain(image: &[u8]) -> Vec<f32> {
 
 fn resampled(affine: Affine, fill: Fill, turns: u8, image: &[u8], shape: Shape) -> Vec<f32> {
     let mut out = vec![f32::NAN; shape.len()];
-    let positions = affine.positions(turns, shape);
+    let positions = affine.positions(turned(turns), shape);
     match fill {
         Fill::Edge => resample::<true>(image, shape, positions, &mut out),
         Fill::Black => resample::<false>(image, shape, positions, &mut out),
     }
     out
+}
+
+fn turned(turns: u8) -> View {
+    View { turns, ..View::default() }
 }
 
 /// The image whose pixel at row y, column x is `image`'s at `from(y, x)`,
@@ -119,7 +123,7 @@ proptest! {
         };
         prop_assert!(none.is_none());
         let mut out = vec![f32::NAN; shape.len()];
-        none.apply(&mut rng, 4, &image, shape, &mut out);
+        none.apply(&mut rng, turned(4), &image, shape, &mut out);
         prop_assert_eq!(&out, &plain(&image));
         prop_assert_eq!(&resampled(Affine::NONE, none.fill, 0, &image, shape), &out);
         prop_assert_eq!(rng, before);
@@ -145,7 +149,7 @@ proptest! {
         let shape = Shape { height: side, width: side, channels };
         let image = picture(shape, seed);
         let mut out = vec![f32::NAN; shape.len()];
-        Augmentation::NONE.apply(&mut rng(seed), turns, &image, shape, &mut out);
+        Augmentation::NONE.apply(&mut rng(seed), turned(turns), &image, shape, &mut out);
         let last = side as i64 - 1;
         // Counter-clockwise: the top row is what was the rightmost column.
         let expected = moved(&image, shape, |mut y, mut x| {
@@ -166,7 +170,7 @@ proptest! {
         let mut out = [vec![f32::NAN; shape.len()], vec![7.0; shape.len()]];
         let mut after = out.each_mut().map(|out| {
             let mut rng = rng(seed);
-            settings.apply(&mut rng, 2 * turns, &image, shape, out);
+            settings.apply(&mut rng, turned(2 * turns), &image, shape, out);
             rng
         });
         prop_assert_eq!(&out[0], &out[1]);
@@ -174,7 +178,7 @@ proptest! {
         // As many draws whatever the settings.
         let other = Augmentation { flip: true, ..Augmentation::NONE };
         let mut rng = rng(seed);
-        other.apply(&mut rng, 0, &image, shape, &mut out[0]);
+        other.apply(&mut rng, turned(0), &image, shape, &mut out[0]);
         prop_assert_eq!(rng.random::<u64>(), after[0].random::<u64>());
     }
 
@@ -183,7 +187,7 @@ proptest! {
         affine in affines(), shape in shapes(), turns in 0..4u8,
         x in 0..30u8, y in 0..30u8,
     ) {
-        let Positions { origin, right, down } = affine.positions(turns, shape);
+        let Positions { origin, right, down } = affine.positions(turned(turns), shape);
         let source = [0, 1].map(|i| {
             (origin[i] + i64::from(x) * right[i] + i64::from(y) * down[i]) as f64 / ONE
         });
@@ -199,7 +203,7 @@ proptest! {
         let fill = if black { Fill::Black } else { Fill::Edge };
         let image = picture(shape, seed);
         let out = resampled(affine, fill, turns, &image, shape);
-        let Positions { origin, right, down } = affine.positions(turns, shape);
+        let Positions { origin, right, down } = affine.positions(turned(turns), shape);
         for (i, &value) in out.iter().enumerate() {
             let (pixel, c) = (i / shape.channels, i % shape.channels);
             let (x, y) = ((pixel % shape.width) as i64, (pixel / shape.width) as i64);
@@ -295,7 +299,7 @@ fn a_distortion_is_pinned() {
     let mut out = vec![0.0; shape.len()];
     let mut seen = Vec::new();
     for turns in [0, 1, 3] {
-        settings.apply(&mut rng, turns, &image, shape, &mut out);
+        settings.apply(&mut rng, turned(turns), &image, shape, &mut out);
         seen.extend([0, 105, 210, 399].map(|i| out[i]));
     }
     // Not to the bit: sine and tangent are the system's.
@@ -316,4 +320,29 @@ fn a_distortion_is_pinned() {
     for (value, pinned) in seen.iter().zip(pinned) {
         assert!((value - pinned).abs() < 1e-5, "{seen:?}");
     }
+}
+
+#[test]
+fn a_slanted_view_is_a_shear_by_that_angle() {
+    let shape = Shape { height: 12, width: 12, channels: 1 };
+    let image: Vec<u8> = (0..144).map(|i| (i * 89 % 251) as u8).collect();
+    let mut slanted = vec![0.0; 144];
+    let view = View { slant: 20.0, ..View::default() };
+    Augmentation::NONE.apply(&mut rng(0), view, &image, shape, &mut slanted);
+    let shear = Affine { shear: 20.0, ..Affine::NONE };
+    assert_eq!(slanted, resampled(shear, Fill::Edge, 0, &image, shape));
+    let upright = Augmentation::NONE;
+    let mut same = vec![0.0; 144];
+    upright.apply(&mut rng(0), View::default(), &image, shape, &mut same);
+    assert_ne!(slanted, same);
+}
+
+#[test]
+fn a_mirrored_view_is_mirrored_before_it_is_turned() {
+    let shape = Shape { height: 2, width: 2, channels: 1 };
+    let view = View { mirror: true, turns: 1, slant: 0.0 };
+    let mut out = [0.0; 4];
+    Augmentation::NONE.apply(&mut rng(0), view, &[1, 2, 3, 4], shape, &mut out);
+    // Mirrored 2 1 / 4 3, then counter-clockwise.
+    assert_eq!(out.to_vec(), [1, 3, 2, 4].map(normalize_pixel));
 }
