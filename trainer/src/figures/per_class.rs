@@ -2,11 +2,13 @@
 
 use plotters::coord::ranged1d::SegmentedCoord;
 use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::precision_recall::{FINE, FigureError, PALETTE, in_pixels};
 
-/// Width in pixels.
-const WIDTH: u32 = 720;
+/// Width in pixels, and of it that of the legend, to the right.
+const WIDTH: u32 = 760;
+const LEGEND: u32 = 150;
 /// Height of a class, and of all around them.
 const ROW: u32 = 34;
 const AROUND: u32 = 90;
@@ -44,12 +46,12 @@ fn draw(
 ) -> Result<(), Box<dyn std::error::Error>> {
     let root = SVGBackend::with_string(svg, (size.0 * FINE, size.1 * FINE)).into_drawing_area();
     root.fill(&WHITE)?;
+    let (plot, legend) = root.split_horizontally((WIDTH - LEGEND) * FINE);
     let values = series.iter().flat_map(|(_, values)| values).copied();
     let smallest = values.fold(1.0, f64::min).clamp(0.0, 0.9);
     let rows: SegmentedCoord<_> = (0..classes.len() as i32).into_segmented();
-    let mut chart = ChartBuilder::on(&root)
+    let mut chart = ChartBuilder::on(&plot)
         .margin(16 * FINE)
-        .margin_right(28 * FINE)
         .x_label_area_size(44 * FINE)
         .y_label_area_size(110 * FINE)
         .build_cartesian_2d((10.0 * smallest).floor() / 10.0..1.0, rows)?;
@@ -81,19 +83,13 @@ fn draw(
         let dots = dots.map(|(class, &value)| {
             Circle::new((value, SegmentValue::CenterOf(class_of(class as i32))), radius, style)
         });
-        chart
-            .draw_series(dots)?
-            .label(*name)
-            .legend(move |(x, y)| Circle::new((x + 12 * FINE as i32, y), radius, style));
+        chart.draw_series(dots)?;
+        let at = |x: i32| (x * FINE as i32, (32 + 24 * index as i32) * FINE as i32);
+        legend.draw(&Circle::new(at(8), radius, style))?;
+        let font = ("sans-serif", 15 * FINE).into_text_style(&legend);
+        let font = font.pos(Pos::new(HPos::Left, VPos::Center));
+        legend.draw(&Text::new(name.to_string(), at(22), font))?;
     }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::LowerLeft)
-        .legend_area_size(26 * FINE)
-        .margin(10 * FINE)
-        .background_style(WHITE)
-        .label_font(("sans-serif", 15 * FINE))
-        .draw()?;
     root.present()?;
     drop(chart);
     Ok(())
@@ -108,13 +104,13 @@ mod tests {
         let classes = ["cup", "pen & ink", "key"].map(String::from);
         let series = [("plain", vec![0.25, f64::NAN, 0.9]), ("best", vec![0.5, 0.75, 1.0])];
         let svg = per_class_svg("average precision", &classes, &series).unwrap();
-        assert!(svg.starts_with("<svg width=\"720\" height=\"192\""), "{}", &svg[..80]);
+        assert!(svg.starts_with("<svg width=\"760\" height=\"192\""), "{}", &svg[..80]);
         for text in ["cup", "pen &amp; ink", "key", "plain", "best", "average precision"] {
             assert!(svg.contains(text), "{text}");
         }
         // Five values, and a dot in the legend for each series.
         assert_eq!(svg.matches("<circle").count(), 5 + 2);
-        // From the top down, and from left to right.
+        // From the top down, and from left to right; then the legend's.
         let mut dots: Vec<[i32; 2]> = circles(&svg, "#D55E00");
         dots.truncate(3);
         assert!(dots.is_sorted_by(|a, b| a[0] < b[0] && a[1] < b[1]), "{dots:?}");
