@@ -118,8 +118,16 @@ pub const METHODS: [Method; 8] = [
 const ON_UNSEEN: &[&str] = &["cross-entropy", "triplet", "smooth-ap", "best", "open-set"];
 
 /// Every method.
-const EVERY: &[&str] =
-    &["cross-entropy", "triplet", "smooth-ap", "batch-hard", "semi-hard", "best", "open-set"];
+const EVERY: &[&str] = &[
+    "cross-entropy",
+    "triplet",
+    "smooth-ap",
+    "batch-hard",
+    "batch-hard-soft",
+    "semi-hard",
+    "best",
+    "open-set",
+];
 
 /// The methods whose models are quantised.
 pub const QUANTISED: &[&str] = &["best"];
