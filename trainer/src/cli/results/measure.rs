@@ -13,7 +13,7 @@ use lookalike_trainer::retrieval::few_shot::{Draws, Options as FewShotOptions, S
 
 use super::experiments::{Data, Measure, Run, Unseen};
 use super::store::{Asked, Enrolment, Figures, Images, Measured};
-use crate::cli::evaluate::{Subject, few_shot};
+use crate::cli::evaluate::{Baseline, Subject, few_shot};
 
 /// Shots that are enrolled, and items of each class that is known.
 pub const SHOTS: [usize; 2] = [1, 5];
@@ -151,12 +151,7 @@ impl Sets {
     }
 
     /// A baseline's subject for the images of a data set.
-    pub fn baseline(
-        &self,
-        baseline: crate::cli::evaluate::Baseline,
-        data: Data,
-        seed: u64,
-    ) -> anyhow::Result<Subject> {
+    pub fn baseline(&self, baseline: Baseline, data: Data, seed: u64) -> anyhow::Result<Subject> {
         Subject::baseline(baseline, &self.of(data).test, seed)
     }
 }

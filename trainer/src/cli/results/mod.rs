@@ -93,7 +93,7 @@ impl Results {
         self.threads.run(|| {
             let sets = Sets::load(&self.sources(), self.quick)?;
             // What cannot be written must not be found out after hours.
-            let images = work::images_directory(&self.out);
+            let images = self.out.parent().unwrap_or(Path::new("")).join("images");
             std::fs::create_dir_all(&images)
                 .with_context(|| format!("{}: cannot make the directory", images.display()))?;
             let store = Store::open(&self.work)?;

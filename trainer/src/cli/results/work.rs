@@ -1,14 +1,14 @@
 //! Does what has not been done, and gathers what has.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
+use clap::ValueEnum;
 use lookalike_trainer::files::load_model;
 use lookalike_trainer::train::Options;
 
 use super::experiments::{Measure, Part, Run, UNSEEN, Unseen, plan};
 use super::measure::Sets;
-use super::store::{Figures, Outcome, Record, Store, Trained};
+use super::store::{Figures, Images, Outcome, Record, Store, Trained};
 use super::training;
 use crate::cli::evaluate::Baseline;
 
@@ -68,13 +68,12 @@ impl Work<'_> {
     pub fn done(&self, seeds: &[u64]) -> anyhow::Result<Done> {
         let mut done = Done::default();
         self.baselines(seeds, &mut done)?;
-        let all = plan(&[Part::Closed, Part::Unseen, Part::Int8], seeds);
-        let wanted = plan(self.parts, seeds);
-        let wanted = |run: &Run| wanted.iter().position(|(w, _)| w.to_string() == run.to_string());
-        let count = if self.runs { plan(self.parts, seeds).len() } else { 0 };
-        for (run, measures) in all {
-            if let Some(place) = wanted(&run).filter(|_| self.runs) {
-                eprintln!("[{}/{count}] {run}", place + 1);
+        let mut place = 0;
+        let count = plan(self.parts, seeds).len();
+        for (run, measures) in plan(Part::value_variants(), seeds) {
+            if measures.iter().any(|measure| self.wants(measure)) {
+                place += 1;
+                eprintln!("[{place}/{count}] {run}");
             }
             self.run(&run, &measures, &mut done)?;
         }
@@ -101,7 +100,7 @@ impl Work<'_> {
         }
         let settings = options.settings(&data)?;
         let mut record = self.store.load(&name)?;
-        let images = super::store::Images::of(&data);
+        let images = Images::of(&data);
         if training::is_done(record.trained.as_ref(), &settings, images, &model) {
             training::clean(&model)?;
             done.trained[1] += 1;
@@ -175,9 +174,4 @@ impl Work<'_> {
         done.records.insert(name, record);
         Ok(())
     }
-}
-
-/// Where figures for the text go: beside it.
-pub fn images_directory(out: &std::path::Path) -> PathBuf {
-    out.parent().unwrap_or(std::path::Path::new("")).join("images")
 }
