@@ -4,7 +4,7 @@
 //!
 //! What is enrolled is drawn at random many times: with one shot a class, which
 //! shot it is decides much. Distances and prototypes are those of the core
-//! ([`lookalike::nearest_item`], [`lookalike::Prototypes`]): the squared
+//! ([`lookalike::few_shot::nearest_item`], [`lookalike::Prototypes`]): the squared
 //! Euclidean distance, at least 0; the mean of a class's shots, divided by its
 //! norm; ties by lower id. Known classes come first, as in a gallery that a
 //! device is shipped with, then the new ones in ascending order.
