@@ -18,6 +18,7 @@ mod inspect;
 mod options;
 mod output;
 mod quantize;
+mod results;
 mod scaling;
 mod search;
 mod serve;
@@ -43,6 +44,7 @@ enum Command {
     Calibrate(calibrate::Calibrate),
     Quantize(quantize::Quantize),
     Codes(codes::Codes),
+    Results(results::Results),
     Gallery(gallery::Gallery),
     Search(search::Search),
     Serve(serve::Serve),
@@ -69,6 +71,7 @@ pub fn run() -> ExitCode {
         Command::Calibrate(command) => command.run(),
         Command::Quantize(command) => command.run(),
         Command::Codes(command) => command.run(),
+        Command::Results(command) => command.run(),
         Command::Gallery(command) => command.run(),
         Command::Search(command) => command.run(),
         Command::Serve(command) => command.run(),

@@ -1,5 +1,7 @@
 //! What is refused, with which status and which words.
 
+use std::time::Duration;
+
 use lookalike_trainer::serve::Limits;
 
 use super::client::{Server, picture};
@@ -109,7 +111,8 @@ fn other_hosts_and_other_sites_are_refused() {
 
 #[test]
 fn what_is_no_http_is_refused_or_cut_off() {
-    let server = Server::new(Limits::default(), None);
+    let head_time = Duration::from_millis(300);
+    let server = Server::new(Limits { head_time, ..Limits::default() }, None);
     let address = server.0;
     let cases: &[&[u8]] = &[
         b"\r\n\r\n\r\n",

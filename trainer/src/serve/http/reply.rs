@@ -50,7 +50,7 @@ pub fn picture(png: Vec<u8>) -> Response<Body> {
     response
 }
 
-/// A file to be kept, under the name `gallery.CODE.gallery`.
+/// A file to be kept, under the name `CODE.gallery`.
 pub fn download(code: &str, content: Vec<u8>) -> Response<Body> {
     let mut response = answer(StatusCode::OK, "application/octet-stream", content.into());
     let name = format!("attachment; filename=\"{code}.gallery\"");
@@ -97,6 +97,15 @@ impl Refusal {
         let mut response = json(self.status, &Problem { error: &self.message });
         if let Some(methods) = self.allow {
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(methods));
+        }
+        // The rest of the body is not read.
+        let unread = [
+            StatusCode::REQUEST_TIMEOUT,
+            StatusCode::PAYLOAD_TOO_LARGE,
+            StatusCode::SERVICE_UNAVAILABLE,
+        ];
+        if unread.contains(&self.status) {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response
     }
