@@ -111,6 +111,9 @@ describe("digits", () => {
     assert.ok(!(await labels(page)).includes("my ✕"));
     assert.equal((await enrol(page, "  my ✕  "))[0], "my ✕");
     await screenshot(page, "serve-enrolled");
+    // For the README.
+    await page.evaluate(() => scrollTo(0, 0));
+    await page.screenshot({ path: out("serve-readme.png"), clip: { x: 0, y: 0, width: 1100, height: 700 } });
 
     await page.click("#clear");
     for (const line of CROSS) await stroke(page, line.map(([x, y]) => [x * 0.8 + 0.1, y * 0.8]));
