@@ -82,6 +82,14 @@ impl Server {
         self.ask("GET", target, b"")
     }
 
+    /// The page, as often as it takes: with short limits a request may be too
+    /// late on a busy machine.
+    pub fn goes_on(self) {
+        let request = self.request("GET", "/", "", b"");
+        let answer = (0..1000).find_map(|_| self.raw(&request));
+        assert_eq!(answer.expect("an answer").status, 200);
+    }
+
     /// With more lines for the head.
     pub fn request(self, method: &str, target: &str, lines: &str, body: &[u8]) -> Vec<u8> {
         let Server(address) = self;

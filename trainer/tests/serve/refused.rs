@@ -113,7 +113,6 @@ fn other_hosts_and_other_sites_are_refused() {
 fn what_is_no_http_is_refused_or_cut_off() {
     let head_time = Duration::from_millis(300);
     let server = Server::new(Limits { head_time, ..Limits::default() }, None);
-    let address = server.0;
     let cases: &[&[u8]] = &[
         b"\r\n\r\n\r\n",
         b"hello\r\n\r\n",
@@ -132,6 +131,10 @@ fn what_is_no_http_is_refused_or_cut_off() {
             assert!((400..600).contains(&answer.status), "{case:?}: {}", answer.status);
         }
     }
+    server.goes_on();
+
+    let server = Server::new(Limits::default(), None);
+    let address = server.0;
     let chunked = format!(
         "POST /api/search?code=f32 HTTP/1.1\r\nHost: {address}\r\nOrigin: http://{address}\r\n\
          Transfer-Encoding: chunked\r\n\r\nzz\r\n"

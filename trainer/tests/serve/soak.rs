@@ -51,7 +51,7 @@ fn soak(requests: usize) {
         server.request("GET", "/../../etc/passwd", "", b""),
         server.request("DELETE", "/api/items/1", "", b""),
         server.request("POST", "/api/search?code=f32", "", &good[..40]),
-        server.request("POST", "/api/search?code=f32", "", &[0x42; 100_000]),
+        server.request("POST", "/api/search?code=f32", "", &vec![0x42; 4 << 20]),
         b"GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n".to_vec(),
     ];
 

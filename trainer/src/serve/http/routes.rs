@@ -20,11 +20,12 @@ use hyper::body::Incoming;
 use hyper::{Method, Request, Response, StatusCode};
 use serde::Serialize;
 
-use super::super::finder::{About, FinderError};
+use super::super::finder::{About, Finder, FinderError};
 use super::super::page;
 use super::super::picture::{self, PictureError, Treatment};
 use super::reply::{self, Body, Refusal};
-use super::{Context, guard, upload};
+use super::upload::{self, Upload};
+use super::{Context, guard};
 use crate::files::CodeKind;
 
 /// Items that one search may ask for, and asks for if it does not say.
@@ -103,9 +104,8 @@ async fn search(
     let (code, k, treatment) = (query.code()?, query.k, query.treatment);
     let upload = upload::read(context, request).await?;
     let found = context.ask(move |finder| {
-        let stock = finder.stock();
-        let pixels = picture::input(&upload.bytes, treatment, stock.shape(), stock.style());
-        finder.search(code, k, &pixels.map_err(refuse_picture)?).map_err(refuse_finding)
+        let pixels = input(finder, &upload, treatment)?;
+        finder.search(code, k, &pixels).map_err(refuse_finding)
     });
     Ok(reply::json(StatusCode::OK, &found.await??))
 }
@@ -119,11 +119,16 @@ async fn enrol(
     let Some(name) = query.name else { return Err(bad_query("`name` is missing")) };
     let upload = upload::read(context, request).await?;
     let enrolled = context.ask(move |finder| {
-        let stock = finder.stock();
-        let pixels = picture::input(&upload.bytes, treatment, stock.shape(), stock.style());
-        finder.enrol(&name, pixels.map_err(refuse_picture)?).map_err(refuse_finding)
+        let pixels = input(finder, &upload, treatment)?;
+        finder.enrol(&name, pixels).map_err(refuse_finding)
     });
     Ok(reply::json(StatusCode::CREATED, &enrolled.await??))
+}
+
+/// The networks' input that a body holds.
+fn input(finder: &Finder<'_>, upload: &Upload, treatment: Treatment) -> Result<Vec<u8>, Refusal> {
+    let stock = finder.stock();
+    picture::input(upload.bytes(), treatment, stock.shape(), stock.style()).map_err(refuse_picture)
 }
 
 fn expect<B>(request: &Request<B>, methods: &[Method], names: &'static str) -> Result<(), Refusal> {

@@ -16,8 +16,16 @@ pub const UNIT: usize = 1 << 10;
 
 /// A body; its share of the memory for bodies is free when it is dropped.
 pub struct Upload {
-    pub bytes: Vec<u8>,
+    bytes: Vec<u8>,
     _share: OwnedSemaphorePermit,
+}
+
+impl Upload {
+    /// The body. Private otherwise, so that who takes the bytes along takes the
+    /// share along: a closure captures single fields.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 /// Reads the body of `request`. One that declares more than is taken is refused
