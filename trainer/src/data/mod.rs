@@ -12,6 +12,7 @@ pub mod idx;
 pub mod image_file;
 mod labelled;
 pub mod mnist;
+mod resample;
 mod sampler;
 mod source;
 
