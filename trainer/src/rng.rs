@@ -20,6 +20,8 @@ pub enum Purpose {
     Bootstrap = 4,
     /// Choice of images, for example of an evaluation's queries.
     Selection = 5,
+    /// Which pictures are for testing; the index is made of a file's name.
+    TestFraction = 7,
 }
 
 /// The generator for `purpose` and `index` in a run with `seed`.
