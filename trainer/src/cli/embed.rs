@@ -8,7 +8,7 @@ use lookalike_trainer::files::{load_model, write_npy};
 use ndarray::Array1;
 
 use super::UsageError;
-use super::options::{DataOptions, ThreadOptions, check_shape};
+use super::options::{DataOptions, ThreadOptions};
 
 /// Write embeddings and labels for other tools.
 ///
@@ -40,8 +40,7 @@ impl Embed {
         }
         self.threads.run(|| {
             let model = load_model(&self.model)?;
-            let data = self.data.load(self.split)?;
-            check_shape(&model, &data, &self.data.data)?;
+            let data = self.data.load_for(self.split, &model)?;
             let embeddings = model.embed(&data);
             let labels: Array1<i64> = data.labels.iter().map(|&l| i64::from(l)).collect();
             write_npy(&self.out, &embeddings)?;

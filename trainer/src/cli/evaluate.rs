@@ -12,7 +12,7 @@ use lookalike_trainer::rng::{Purpose, stream};
 use ndarray::Array2;
 
 use super::console::spinner;
-use super::options::{DataOptions, ThreadOptions, check_shape};
+use super::options::{DataOptions, ThreadOptions};
 use super::output::{print, print_json};
 
 /// Measure how well a model retrieves.
@@ -33,9 +33,9 @@ pub struct Evaluate {
     /// How many images search: `all`, or a number drawn at random.
     #[arg(long, value_name = "N|all", default_value = "all")]
     queries: Queries,
-    /// Only images of these classes, for example `5,6`.
+    /// Only images of these classes, by name or number, for example `5,6`.
     #[arg(long, value_name = "a,b", value_delimiter = ',')]
-    only_classes: Vec<u16>,
+    only_classes: Vec<String>,
     /// Resamples of the bootstrap; 0 leaves the intervals out.
     #[arg(long, value_name = "N", default_value_t = 1000)]
     resamples: usize,
@@ -72,10 +72,9 @@ impl Evaluate {
     pub fn run(self) -> anyhow::Result<()> {
         self.threads.run(|| {
             let model = load_model(&self.model)?;
-            let mut data = self.data.load(self.split)?;
-            check_shape(&model, &data, &self.data.data)?;
+            let mut data = self.data.load_for(self.split, &model)?;
             if !self.only_classes.is_empty() {
-                data = data.filter_classes(&self.only_classes, &[])?;
+                data = data.filter_classes(&data.class_numbers(&self.only_classes)?, &[])?;
             }
             let queries = match self.queries {
                 Queries::Some(n) if n < data.len() => Some(sample(data.len(), n, self.seed)),

@@ -10,7 +10,7 @@ use lookalike_trainer::device::{Footprint, footprints};
 use lookalike_trainer::files::{LoadedGallery, LoadedModel, Quantized, load_gallery, load_model};
 use serde::Serialize;
 
-use super::output::{print, print_json};
+use super::output::{grouped, print, print_json};
 
 /// Show what a model or gallery file holds and what it takes on a device.
 #[derive(Args)]
@@ -224,19 +224,6 @@ fn gallery_report(gallery: &LoadedGallery, flash_bytes: u64) -> GalleryReport {
     }
 }
 
-/// 1234567 as 1,234,567.
-fn grouped(n: impl Into<u64>) -> String {
-    let digits = n.into().to_string();
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 fn model_text(report: &ModelReport) -> String {
     let mut text = format!(
         "model, version {}, {} parameters as {}, fingerprint {}\n\
@@ -257,6 +244,9 @@ fn model_text(report: &ModelReport) -> String {
         grouped(report.flash_bytes),
         grouped(report.workspace_bytes as u64),
     );
+    if !report.class_names.is_empty() {
+        text += &format!("classes: {}\n\n", report.class_names.join(", "));
+    }
     if let Some(coder) = &report.coder {
         text += &format!(
             "coder of {} bytes: projection to {} values, binary codes by {}\n\n",

@@ -13,14 +13,17 @@ mod console;
 mod demo;
 mod embed;
 mod evaluate;
+mod family;
 mod gallery;
 mod inspect;
 mod options;
 mod output;
+mod pixels;
 mod quantize;
 mod scaling;
 mod search;
 mod train;
+mod unpack;
 mod weights;
 
 /// Learns, measures and packs image embeddings for microcontrollers.
@@ -38,6 +41,7 @@ struct Cli {
 enum Command {
     Demo(demo::Demo),
     Train(train::Train),
+    Family(family::Family),
     Evaluate(evaluate::Evaluate),
     Calibrate(calibrate::Calibrate),
     Quantize(quantize::Quantize),
@@ -48,6 +52,8 @@ enum Command {
     Import(weights::Import),
     Export(weights::Export),
     Inspect(inspect::Inspect),
+    Unpack(unpack::Unpack),
+    Pixels(pixels::Pixels),
     Bench(bench::Bench),
 }
 
@@ -63,6 +69,7 @@ pub fn run() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Demo(command) => command.run(),
         Command::Train(command) => command.run(),
+        Command::Family(command) => command.run(),
         Command::Evaluate(command) => command.run(),
         Command::Calibrate(command) => command.run(),
         Command::Quantize(command) => command.run(),
@@ -73,6 +80,8 @@ pub fn run() -> ExitCode {
         Command::Import(command) => command.run(),
         Command::Export(command) => command.run(),
         Command::Inspect(command) => command.run(),
+        Command::Unpack(command) => command.run(),
+        Command::Pixels(command) => command.run(),
         Command::Bench(command) => command.run(),
     };
     match result {
@@ -85,6 +94,13 @@ pub fn run() -> ExitCode {
 }
 
 fn is_usage(error: &anyhow::Error) -> bool {
+    use lookalike_trainer::data::{DataError, FolderError};
     error.is::<UsageError>()
+        || matches!(
+            error.downcast_ref(),
+            Some(
+                DataError::Fraction { .. } | DataError::Folder(FolderError::FractionOfSplit { .. })
+            )
+        )
         || matches!(error.downcast_ref(), Some(TrainError::Setting { .. } | TrainError::Batches(_)))
 }

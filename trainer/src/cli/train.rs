@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::UsageError;
 use super::console::TrainingBar;
+use super::family::FamilyOptions;
 use super::options::{DataOptions, ThreadOptions};
 use super::output::print_json;
 
@@ -31,9 +32,9 @@ pub struct Train {
     out: PathBuf,
     #[command(flatten)]
     data: DataOptions,
-    /// Leave out the images of these classes, for example `8,9`.
+    /// Leave out the images of these classes, by name or number, for example `8,9`.
     #[arg(long, value_name = "a,b", value_delimiter = ',')]
-    exclude_classes: Vec<u16>,
+    exclude_classes: Vec<String>,
     #[command(flatten)]
     options: TrainOptions,
     #[command(flatten)]
@@ -132,12 +133,8 @@ struct TrainOptions {
     /// Temperature of Smooth-AP [default: 0.01].
     #[arg(long, value_name = "T")]
     temperature: Option<f32>,
-    /// Output channels of the three convolutions.
-    #[arg(long, value_name = "A,B,C", value_delimiter = ',', default_value = "32,32,64")]
-    widths: Vec<u16>,
-    /// Side of the average-pooling grid.
-    #[arg(long, value_name = "G", default_value_t = 2)]
-    grid: u16,
+    #[command(flatten)]
+    family: FamilyOptions,
     /// Where all random numbers come from.
     #[arg(long, value_name = "S", default_value_t = 0)]
     seed: u64,
@@ -193,13 +190,9 @@ impl TrainOptions {
 
     /// The network for images of `data`, with a classifier if `loss` trains one.
     fn network(&self, loss: Loss, data: &Dataset) -> Result<Network, UsageError> {
-        let widths = <[u16; 3]>::try_from(self.widths.as_slice())
-            .map_err(|_| UsageError("--widths takes three numbers, for example 32,32,64".into()))?;
-        let classes = if loss == Loss::CrossEntropy { data.class_names.len() } else { 0 };
-        let side = |x: usize| u16::try_from(x).unwrap_or(u16::MAX);
-        let input = [data.shape.channels, data.shape.height, data.shape.width].map(side);
-        Network::new(input, widths, self.grid, side(classes))
-            .map_err(|e| UsageError(format!("no such network: {e}")))
+        let classes: &[String] =
+            if loss == Loss::CrossEntropy { &data.class_names } else { Default::default() };
+        self.family.network(data.shape, classes)
     }
 
     fn settings(&self, loss: Loss, data: &Dataset) -> Result<Settings, UsageError> {
@@ -231,11 +224,14 @@ impl Train {
     /// Runs the command.
     pub fn run(self) -> anyhow::Result<()> {
         self.threads.run(|| {
-            let mut data = self.data.load(Split::Train)?;
+            let mut data = self.data.load_as(Split::Train, self.options.family.input())?;
             if !self.exclude_classes.is_empty() {
-                data = data.filter_classes(&[], &self.exclude_classes)?;
+                data = data.filter_classes(&[], &data.class_numbers(&self.exclude_classes)?)?;
             }
             let settings = self.options.settings(self.loss, &data)?;
+            let class_names: &[String] =
+                if settings.network.classes() > 0 { &data.class_names } else { &[] };
+            eprint!("{}", self.options.family.costs(&settings.network, class_names)?);
             let checkpoint = Checkpoint::path(&self.out);
             let training = self.start(settings, &data, &checkpoint)?;
             let training = run_epochs("train", training, settings, Some(&checkpoint))?;

@@ -126,6 +126,17 @@ pub enum DataError {
         /// Number of classes.
         classes: usize,
     },
+    /// A class was asked for that the data set does not have.
+    #[error(
+        "there is no class `{class}`: the classes are {}, or their numbers from 0",
+        listing(classes)
+    )]
+    NoSuchClass {
+        /// As it was given.
+        class: String,
+        /// The names of those that there are.
+        classes: Vec<String>,
+    },
     /// A selection of classes leaves no image.
     #[error("the chosen classes leave no image; choose or keep at least one class that has images")]
     EmptySelection,

@@ -5,8 +5,12 @@ use std::io::{self, BufRead, BufReader, Cursor, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use image::codecs::png::PngEncoder;
+use image::error::{ParameterError, ParameterErrorKind};
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageError, ImageReader, Limits};
+use image::{
+    DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder, ImageError, ImageReader, Limits,
+};
 use lookalike::Shape;
 
 use super::resample;
@@ -134,6 +138,27 @@ pub fn from_bytes(
         return Err(ImageFileError::TooLarge { path: path.to_path_buf() });
     }
     convert(path, Cursor::new(bytes), shape, invert)
+}
+
+/// An image as a PNG file.
+///
+/// # Errors
+/// [`ImageError`] if the image is neither grey nor in colour, or the pixels are
+/// not `shape.len()`.
+pub fn png(pixels: &[u8], shape: Shape) -> Result<Vec<u8>, ImageError> {
+    let colour = if shape.channels == 1 { ExtendedColorType::L8 } else { ExtendedColorType::Rgb8 };
+    if pixels.len() != shape.len() || ![1, 3].contains(&shape.channels) {
+        let kind = ParameterErrorKind::DimensionMismatch;
+        return Err(ImageError::Parameter(ParameterError::from_kind(kind)));
+    }
+    let mut file = Vec::new();
+    PngEncoder::new(&mut file).write_image(
+        pixels,
+        shape.width as u32,
+        shape.height as u32,
+        colour,
+    )?;
+    Ok(file)
 }
 
 fn convert<'a>(
@@ -302,6 +327,17 @@ mod tests {
         let (_directory, path) = saved_bytes(&bytes);
         assert_eq!(header(&path).unwrap(), Header { height: 30, width: 20, coloured: false });
         assert!(matches!(header(path.parent().unwrap()), Err(ImageFileError::Io { .. })));
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        for shape in [GREY, COLOUR] {
+            let pixels: Vec<u8> = (0..shape.len()).map(|i| (i * 7) as u8).collect();
+            let file = png(&pixels, shape).unwrap();
+            assert_eq!(from_bytes(Path::new("x"), &file, shape, false).unwrap(), pixels);
+            assert!(png(&pixels[1..], shape).is_err());
+        }
+        assert!(png(&[0; 2 * 360], Shape { channels: 2, ..GREY }).is_err());
     }
 
     #[test]

@@ -5,11 +5,13 @@
 //!   core's own formats
 //! - [`AlignedBytes`]: a file in memory, aligned for zero-copy readers
 //! - [`safetensors`]: weights to and from PyTorch
+//! - [`write_folders`]: images as pictures, one folder a class
 //! - [`write_npy`]: arrays for NumPy and its relatives
 
 mod aligned;
 mod atomic;
 mod embed;
+mod folders;
 mod gallery;
 mod model;
 mod npy;
@@ -18,6 +20,7 @@ pub mod safetensors;
 pub use aligned::{AlignedBytes, ReadError};
 pub use atomic::{WriteError, write_atomically};
 pub use embed::{CodeKind, CodeKindError, CodedEmbeddings, Words, binarize, project};
+pub use folders::{FoldersError, write_folders};
 pub use gallery::{
     GalleryIoError, LoadedGallery, SearchError, load_gallery, load_gallery_of, save_gallery,
 };

@@ -1,11 +1,22 @@
 //! What a model takes on the boards that the project's firmware is measured on.
+//!
+//! - [`footprints`]: of a model that there is, on each board
+//! - [`Planner`]: of any member of the family, before it is trained
+//! - [`largest`]: the largest one that a device has room for
+
+mod cost;
+mod fit;
 
 use lookalike::{Network, Packing};
 use serde::Serialize;
 
+pub(crate) use cost::SELF_TEST_IMAGES;
+pub use cost::{Cost, Deployment, Member, PROJECTED, Planner};
+pub use fit::{Budget, STEP, fits, largest};
+
 /// The figures that `scripts/firmware.sh` measures and holds the firmware to:
 /// board, figure, one value for each compiler.
-const BUDGETS: &str = include_str!("../../firmware-example/budgets.txt");
+const BUDGETS: &str = include_str!("../../../firmware-example/budgets.txt");
 
 /// A board, and what embedding takes there besides the model.
 const BOARDS: [(&str, &str); 3] =
