@@ -201,6 +201,7 @@ mod tests {
         // The files in firmware-example/assets; its coder has no thresholds, 512 bytes.
         assert_eq!([compact, fast].map(|cost| cost.model_bytes - 512), [39_532, 147_692]);
         assert!(f32.flash_bytes > f32.model_bytes && f32.ram_bytes > f32.workspace_bytes);
-        assert!(planner.cost(&Network::REFERENCE, Deployment::F32).is_err());
+        let named = Planner::new([1, 28, 28], &["cup".into()]);
+        assert!(named.cost(&Network::REFERENCE, Deployment::F32).is_err());
     }
 }
