@@ -105,6 +105,7 @@ fn each_loss_sampler_and_option_trains() {
         "--loss triplet --mining hard --reduction mean-anchor",
         "--loss triplet --mining semi-hard --reduction sum --lr 0.0001",
         "--loss triplet --anchors 10 --margin 0.2 --batches 3x8",
+        "--loss triplet --mining hard --margin soft --batches 3x8",
         "--loss smooth-ap --temperature 0.05 --batches 3x8 --schedule one-cycle",
         "--loss cross-entropy --optimizer sgd --momentum 0.9 --nesterov --weight-decay 0.001",
         "--loss cross-entropy --optimizer adamw --weight-decay 0.01 --schedule cosine --ema 0.9",

@@ -1,246 +1,13 @@
-//! The network family: options that choose a member of it, and `trainer family`.
-
-use std::fmt::{self, Display, Formatter};
-use std::str::FromStr;
+//! `trainer family`.
 
 use clap::Args;
 use lookalike::{Network, Shape};
-use lookalike_trainer::device::{Budget, Cost, Deployment, Member, Planner, STEP, fits, largest};
-use serde::{Deserialize, Serialize};
+use lookalike_trainer::device::{Deployment, Member, Planner, fits, grouped};
+use lookalike_trainer::family::{FamilyError, FamilyOptions, Input, dimensions, list};
+use serde::Serialize;
 
 use super::UsageError;
-use super::output::{grouped, print, print_json};
-
-/// Which member of the network family.
-#[derive(Args, Clone, Debug, Serialize, Deserialize)]
-#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
-pub struct FamilyOptions {
-    /// Height, width and channels (1: grey, 3: colour) of the network's input.
-    ///
-    /// Pictures in folders are scaled to it; images of MNIST and of IDX files
-    /// must have it, and decide if it is left out. Without it, pictures keep
-    /// their size if all have the same of at most 64x64, else they become
-    /// 32x32; they keep their colours if one of them has any.
-    #[arg(long, value_name = "HxWxC")]
-    input: Option<Input>,
-    /// Output channels of the three convolutions [default: 32,32,64].
-    #[arg(long, value_name = "A,B,C", value_delimiter = ',', conflicts_with = "fit")]
-    widths: Option<Vec<u16>>,
-    /// Side of the average-pooling grid.
-    #[arg(long, value_name = "G", default_value_t = 2)]
-    grid: u16,
-    /// Choose the widths: of the largest network for a device with so much
-    /// flash and RAM, for example `flash=64K,ram=12K`.
-    ///
-    /// K is 1024 bytes, M 1024 K. The model file and the smallest program around
-    /// it must fit the flash, workspace, stack and variables the RAM; a gallery,
-    /// what is enrolled and the image come on top. The model is to be deployed
-    /// as int8, packed compact at least; `encoding=f32` is for one that is not
-    /// quantised.
-    #[arg(long, value_name = "flash=F,ram=R")]
-    fit: Option<Fit>,
-}
-
-impl Default for FamilyOptions {
-    fn default() -> Self {
-        FamilyOptions { input: None, widths: None, grid: 2, fit: None }
-    }
-}
-
-/// Output channels of the reference network.
-const WIDTHS: [u16; 3] = [32, 32, 64];
-
-impl FamilyOptions {
-    /// The input that was asked for.
-    pub fn input(&self) -> Option<Shape> {
-        self.input.map(|Input(shape)| shape)
-    }
-
-    /// The network for images of a shape; with a classifier for `class_names`,
-    /// if there are any.
-    ///
-    /// # Errors
-    /// Dimensions are out of range, or no member fits.
-    pub fn network(&self, data: Shape, class_names: &[String]) -> Result<Network, UsageError> {
-        let input = dimensions(data);
-        let classes = to_u16(class_names.len());
-        let no_such = |error| UsageError(format!("no such network: {error}"));
-        let Some(fit) = self.fit else {
-            let widths = match &self.widths {
-                None => WIDTHS,
-                Some(widths) => widths.as_slice().try_into().map_err(|_| {
-                    UsageError("--widths takes three numbers, for example 32,32,64".into())
-                })?,
-            };
-            return Network::new(input, widths, self.grid, classes).map_err(no_such);
-        };
-        let smallest = Network::new(input, [STEP; 3], self.grid, classes).map_err(no_such)?;
-        let planner = Planner::new(input, class_names);
-        let found = largest(&planner, (input, self.grid, classes), fit.budget, fit.deployments());
-        match found {
-            Ok(Some(network)) => Ok(network),
-            Ok(None) => Err(fit.nothing_fits(&planner, &smallest)),
-            Err(error) => Err(UsageError(format!("no such network: {error}"))),
-        }
-    }
-
-    /// What the network costs on a device: to be read before it is trained.
-    pub fn costs(&self, network: &Network, class_names: &[String]) -> anyhow::Result<String> {
-        let planner = Planner::new(dimensions(network.input()), class_names);
-        let member = Member::new(network, &planner)?;
-        let mut text = format!(
-            "network: input {}, widths {}, grid {}, embedding of {} values\n\
-             {} parameters, {} multiply-accumulates an image\n",
-            Input(network.input()),
-            list(member.widths),
-            member.grid,
-            member.embedding_dimensions,
-            grouped(member.parameters as u64),
-            grouped(member.multiply_accumulates),
-        );
-        for cost in &member.costs {
-            let fits = match self.fit {
-                Some(fit) if fit.budget.holds(cost) => ", fits",
-                Some(_) => ", does not fit",
-                None => "",
-            };
-            text += &format!(
-                "as {:<12} {:>9} bytes of flash, {:>7} bytes of RAM{fits}\n",
-                cost.deployment.name(),
-                grouped(cost.flash_bytes),
-                grouped(cost.ram_bytes),
-            );
-        }
-        Ok(text)
-    }
-}
-
-/// Channels, height, width, as the core takes them; what does not fit is out of
-/// its range, too.
-fn dimensions(shape: Shape) -> [u16; 3] {
-    [shape.channels, shape.height, shape.width].map(to_u16)
-}
-
-fn to_u16(number: usize) -> u16 {
-    u16::try_from(number).unwrap_or(u16::MAX)
-}
-
-fn list(widths: [usize; 3]) -> String {
-    widths.map(|width| width.to_string()).join(",")
-}
-
-/// Height x width x channels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-struct Input(Shape);
-
-impl FromStr for Input {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let numbers: Option<Vec<u16>> = text.split('x').map(|number| number.parse().ok()).collect();
-        let Some(&[height, width, channels]) = numbers.as_deref() else {
-            return Err("expected height x width x channels, for example 32x32x3".into());
-        };
-        // The widths do not matter here.
-        Network::new([channels, height, width], [1; 3], 1, 0).map_err(|error| error.to_string())?;
-        let [height, width, channels] = [height, width, channels].map(usize::from);
-        Ok(Input(Shape { height, width, channels }))
-    }
-}
-
-impl Display for Input {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Input(Shape { height, width, channels }) = self;
-        write!(f, "{height}x{width}x{channels}")
-    }
-}
-
-/// What must fit, and how the model is deployed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-struct Fit {
-    budget: Budget,
-    float: bool,
-}
-
-impl Fit {
-    fn deployments(&self) -> &'static [Deployment] {
-        if self.float { &Deployment::ALL[..1] } else { &Deployment::ALL[1..] }
-    }
-
-    fn nothing_fits(&self, planner: &Planner, smallest: &Network) -> UsageError {
-        let widths = list(smallest.widths());
-        let least = planner.cost(smallest, self.deployments()[0]);
-        let least = least.map_or(String::new(), |Cost { flash_bytes, ram_bytes, .. }| {
-            format!(
-                ": the smallest, widths {widths}, takes {} bytes of flash and {} of RAM; raise the \
-                 budget, or choose a smaller --input or --grid",
-                grouped(flash_bytes),
-                grouped(ram_bytes)
-            )
-        });
-        UsageError(format!("no network fits --fit {self}{least}"))
-    }
-}
-
-impl FromStr for Fit {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let expected = || "expected for example flash=64K,ram=12K".to_owned();
-        let mut fit = Fit { budget: Budget::default(), float: false };
-        for part in text.split(',') {
-            let (key, value) = part.split_once('=').ok_or_else(expected)?;
-            let size = || bytes(value).ok_or_else(|| format!("`{value}` is no size such as 64K"));
-            match key {
-                "flash" if fit.budget.flash.is_none() => fit.budget.flash = Some(size()?),
-                "ram" if fit.budget.ram.is_none() => fit.budget.ram = Some(size()?),
-                "encoding" if value == "f32" || value == "int8" => fit.float = value == "f32",
-                "encoding" => return Err(format!("encoding is f32 or int8, not `{value}`")),
-                _ => return Err(expected()),
-            }
-        }
-        if fit.budget == Budget::default() { Err(expected()) } else { Ok(fit) }
-    }
-}
-
-impl Display for Fit {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let sizes = [("flash", self.budget.flash), ("ram", self.budget.ram)];
-        let parts = sizes.into_iter().filter_map(|(key, size)| Some(format!("{key}={}", size?)));
-        let encoding = self.float.then(|| "encoding=f32".to_owned());
-        f.write_str(&parts.chain(encoding).collect::<Vec<_>>().join(","))
-    }
-}
-
-/// A number of bytes, K (1024) or M (1024 K).
-fn bytes(text: &str) -> Option<u64> {
-    let (digits, unit) = match text.strip_suffix(['K', 'k']) {
-        Some(digits) => (digits, 1 << 10),
-        None => text.strip_suffix(['M', 'm']).map_or((text, 1), |digits| (digits, 1 << 20)),
-    };
-    digits.parse::<u64>().ok()?.checked_mul(unit)
-}
-
-macro_rules! as_string {
-    ($($name:ident),*) => {
-        $(impl TryFrom<String> for $name {
-            type Error = String;
-
-            fn try_from(text: String) -> Result<Self, String> {
-                text.parse()
-            }
-        }
-
-        impl From<$name> for String {
-            fn from(value: $name) -> String {
-                value.to_string()
-            }
-        })*
-    };
-}
-as_string!(Input, Fit);
+use super::output::{print, print_json};
 
 /// Compare what members of the network family cost on a device.
 ///
@@ -291,6 +58,10 @@ impl Family {
     pub fn run(self) -> anyhow::Result<()> {
         let input = self.family.input().unwrap_or(INPUT);
         let class_names: Vec<String> = (0..self.classes).map(|class| class.to_string()).collect();
+        let network = |family: &FamilyOptions| -> Result<Network, UsageError> {
+            let network = family.network(input, &class_names);
+            network.map_err(|error: FamilyError| UsageError(error.to_string()))
+        };
         let planner = Planner::new(dimensions(input), &class_names);
         let entry = |network: &Network| -> anyhow::Result<Entry> {
             let fits =
@@ -301,9 +72,9 @@ impl Family {
         for width in LADDER {
             let widths = Some(vec![width, width, 2 * width]);
             let family = FamilyOptions { widths, fit: None, ..self.family.clone() };
-            networks.push(family.network(input, &class_names)?);
+            networks.push(network(&family)?);
         }
-        let chosen = self.family.network(input, &class_names)?;
+        let chosen = network(&self.family)?;
         if !networks.contains(&chosen) {
             networks.push(chosen);
         }
@@ -360,72 +131,5 @@ impl Family {
             );
         }
         text
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn inputs_are_parsed() {
-        let parse = |text: &str| text.parse::<Input>().map(|Input(shape)| shape);
-        assert_eq!(parse("32x24x3"), Ok(Shape { height: 32, width: 24, channels: 3 }));
-        for text in ["32", "32x32", "32x32x3x1", "17x32x1", "32x32x17", "x", "32X32X3", "-1x2x3"] {
-            assert!(parse(text).is_err(), "{text}");
-        }
-        assert_eq!("32x24x3".parse::<Input>().unwrap().to_string(), "32x24x3");
-    }
-
-    #[test]
-    fn budgets_are_parsed() {
-        let parse = |text: &str| text.parse::<Fit>();
-        let fit = parse("flash=64K,ram=12K").unwrap();
-        assert_eq!(fit.budget, Budget { flash: Some(65_536), ram: Some(12_288) });
-        assert_eq!(fit.deployments(), [Deployment::Compact, Deployment::Fast]);
-        assert_eq!(parse(&fit.to_string()), Ok(fit));
-        let fit = parse("ram=1M,encoding=f32").unwrap();
-        assert_eq!(fit.budget, Budget { flash: None, ram: Some(1 << 20) });
-        assert_eq!(fit.deployments(), [Deployment::F32]);
-        assert_eq!(parse(&fit.to_string()), Ok(fit));
-        for text in [
-            "",
-            "64K",
-            "flash",
-            "flash=",
-            "flash=x",
-            "flash=-1",
-            "flash=64KB",
-            "rom=1",
-            "flash=1,flash=2",
-            "encoding=int8",
-            "flash=1,encoding=f64",
-            "flash=99999999999999999999",
-            "ram=99999999999999999M",
-        ] {
-            assert!(parse(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn options_choose_a_network() {
-        let options = FamilyOptions::default();
-        let names = ["a".to_owned(), "b".to_owned()];
-        assert_eq!(options.network(INPUT, &[]).unwrap(), Network::REFERENCE.without_classifier());
-        assert_eq!(options.network(INPUT, &names).unwrap().classes(), 2);
-        let two = FamilyOptions { widths: Some(vec![4, 8]), ..options.clone() };
-        assert!(two.network(INPUT, &[]).is_err());
-        let wide = FamilyOptions { widths: Some(vec![4, 8, 513]), ..options.clone() };
-        assert!(wide.network(INPUT, &[]).is_err());
-
-        let colour = Shape { height: 32, width: 32, channels: 3 };
-        let fit = FamilyOptions { fit: Some("flash=64K,ram=12K".parse().unwrap()), ..options };
-        let network = fit.network(colour, &[]).unwrap();
-        assert_eq!((network.input(), network.grid()), (colour, 2));
-        let text = fit.costs(&network, &[]).unwrap();
-        assert!(text.contains("int8 compact") && text.contains("does not fit"), "{text}");
-        let tiny = FamilyOptions { fit: Some("flash=10K".parse().unwrap()), ..fit };
-        let error = tiny.network(colour, &[]).unwrap_err().to_string();
-        assert!(error.contains("widths 4,4,4, takes"), "{error}");
     }
 }

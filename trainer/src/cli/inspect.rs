@@ -6,11 +6,11 @@ use anyhow::Context;
 use clap::Args;
 use lookalike::model::{int8_layer_bytes, layer_bytes};
 use lookalike::{Acceptance, Network, Packing, Rule, Shape};
-use lookalike_trainer::device::{Footprint, footprints};
+use lookalike_trainer::device::{Footprint, footprints, grouped};
 use lookalike_trainer::files::{LoadedGallery, LoadedModel, Quantized, load_gallery, load_model};
 use serde::Serialize;
 
-use super::output::{grouped, print, print_json};
+use super::output::{print, print_json};
 
 /// Show what a model or gallery file holds and what it takes on a device.
 #[derive(Args)]

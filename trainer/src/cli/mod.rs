@@ -40,7 +40,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Demo(demo::Demo),
-    Train(train::Train),
+    Train(Box<train::Train>),
     Family(family::Family),
     Evaluate(evaluate::Evaluate),
     Calibrate(calibrate::Calibrate),

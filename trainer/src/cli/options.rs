@@ -5,7 +5,9 @@ use std::num::NonZeroUsize;
 use anyhow::Context;
 use clap::Args;
 use lookalike::Shape;
-use lookalike_trainer::data::{Dataset, LoadOptions, Loaded, Source, Split, TestFraction};
+use lookalike_trainer::data::{
+    DataError, Dataset, LoadOptions, Loaded, Source, Split, TestFraction,
+};
 use lookalike_trainer::files::LoadedModel;
 
 use super::UsageError;
@@ -93,4 +95,20 @@ impl ThreadOptions {
             .context("cannot start the threads")?
             .install(work)
     }
+}
+
+/// Fails unless images of `data` can go through the network and its classes are
+/// the model's, as they are after [`DataOptions::load_for`] this model.
+pub fn check_model(model: &LoadedModel, data: &Dataset, source: &Source) -> anyhow::Result<()> {
+    let (have, want) = (data.shape, model.network.input());
+    if have != want {
+        return Err(DataError::Shape { data: source.to_string(), have, want }.into());
+    }
+    anyhow::ensure!(
+        data.class_names.iter().zip(&model.class_names).all(|(have, want)| have == want),
+        "the classes of {source} are {}, the model's are {}: evaluate it by itself",
+        data.class_names.join(", "),
+        model.class_names.join(", ")
+    );
+    Ok(())
 }

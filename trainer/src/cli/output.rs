@@ -18,16 +18,3 @@ pub fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
     text.push('\n');
     print(&text)
 }
-
-/// 1234567 as 1,234,567.
-pub fn grouped(n: impl Into<u64>) -> String {
-    let digits = n.into().to_string();
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}

@@ -6,7 +6,9 @@
 //! - [`folder`]: pictures in one folder a class
 //! - [`image_file`]: one picture, as a network's input
 //! - [`Sampler`]: batches, shuffled or P classes x K images
+//! - [`Augmentation`]: random distortions of training images
 
+mod augment;
 mod dataset;
 mod error;
 pub mod folder;
@@ -18,6 +20,7 @@ mod resample;
 mod sampler;
 mod source;
 
+pub use augment::{Augmentation, Fill, View};
 pub use dataset::Dataset;
 pub use error::DataError;
 pub use folder::{FolderError, TestFraction};

@@ -23,15 +23,49 @@ pub enum Split {
     Train,
     /// What is measured on.
     Test,
+    /// The training images but those of `validation`: to learn from while
+    /// settings are being chosen.
+    Fit,
+    /// Every sixth training image, from the sixth on: to choose settings by,
+    /// so that the test images stay unseen.
+    Validation,
 }
+
+/// One in so many training images is for validation.
+const VALIDATION: usize = 6;
 
 impl fmt::Display for Split {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Split::Train => "train",
             Split::Test => "test",
+            Split::Fit => "fit",
+            Split::Validation => "validation",
         })
     }
+}
+
+impl Split {
+    /// The split that items are enrolled from when this one's images are the
+    /// queries; `None` where the queries would be among them.
+    pub fn enrolled_from(self) -> Option<Split> {
+        match self {
+            Split::Test => Some(Split::Train),
+            Split::Validation => Some(Split::Fit),
+            Split::Train | Split::Fit => None,
+        }
+    }
+}
+
+/// The part of the training images that is `split`, [`Split::Fit`] or
+/// [`Split::Validation`].
+fn part(train: &Dataset, split: Split) -> Result<Dataset, DataError> {
+    if train.len() < VALIDATION {
+        return Err(DataError::TooFewToDivide { images: train.len(), least: VALIDATION });
+    }
+    let wanted = split == Split::Validation;
+    let is_wanted = |&i: &u32| (i as usize % VALIDATION == VALIDATION - 1) == wanted;
+    Ok(train.subset(&(0..train.len() as u32).filter(is_wanted).collect::<Vec<u32>>()))
 }
 
 /// Where images come from: the value of `--data`.
@@ -100,6 +134,10 @@ impl Source {
     /// [`DataError::Shape`] and [`DataError::Fraction`] for options that go
     /// with pictures only.
     pub fn load_with(&self, split: Split, options: &LoadOptions<'_>) -> Result<Loaded, DataError> {
+        if matches!(split, Split::Fit | Split::Validation) {
+            let Loaded { dataset, skipped } = self.load_with(Split::Train, options)?;
+            return Ok(Loaded { dataset: part(&dataset, split)?, skipped });
+        }
         if let Some(folder) = self.folder()? {
             let LoadOptions { input, class_names, test_fraction, skip_unreadable } = *options;
             let options = FolderOptions { input, class_names, test_fraction, skip_unreadable };
@@ -109,7 +147,7 @@ impl Source {
         if options.test_fraction.is_some() {
             return Err(DataError::Fraction { data: self.to_string() });
         }
-        let dataset = self.load_images(split)?;
+        let dataset = self.load_files(split)?;
         match options.input {
             Some(want) if want != dataset.shape => {
                 Err(DataError::Shape { data: self.to_string(), have: dataset.shape, want })
@@ -142,10 +180,11 @@ impl Source {
         Ok(self.load_with(split, &LoadOptions::default())?.dataset)
     }
 
-    /// Loads a split of MNIST or of IDX files. Classes are named by their numbers, `0` to the largest
-    /// label of the training split (of the test split where the directory has
-    /// no training labels), so that both splits agree on them.
-    fn load_images(&self, split: Split) -> Result<Dataset, DataError> {
+    /// [`Split::Train`] or [`Split::Test`] of MNIST or of IDX files. Classes are
+    /// named by their numbers, `0` to the largest label of the training split
+    /// (of the test split where the directory has no training labels), so that
+    /// both splits agree on them.
+    fn load_files(&self, split: Split) -> Result<Dataset, DataError> {
         let path = match self {
             Source::Mnist if split == Split::Train => return Ok(mnist::train()),
             Source::Mnist => return Ok(mnist::test()),
@@ -155,7 +194,7 @@ impl Source {
         let images = Idx::open(&listing.find(split, Content::Images)?)?;
         let labels = Idx::open(&listing.find(split, Content::Labels)?)?;
         let classes = match split {
-            Split::Train => None,
+            Split::Train | Split::Fit | Split::Validation => None,
             Split::Test => match listing.find(Split::Train, Content::Labels) {
                 Ok(path) => Some(labelled::count_classes(Idx::open(&path)?)?),
                 Err(DataError::Missing { .. }) => None,
@@ -205,11 +244,10 @@ impl<'a> Listing<'a> {
             !name.strip_suffix(".gz").is_some_and(|plain| all.iter().any(|other| *other == plain))
         });
         let path = self.path.to_path_buf();
-        let wanted = || match (split, content) {
-            (Split::Train, Content::Images) => "training images".to_string(),
-            (Split::Train, Content::Labels) => "training labels".to_string(),
-            (Split::Test, Content::Images) => "test images".to_string(),
-            (Split::Test, Content::Labels) => "test labels".to_string(),
+        let wanted = || {
+            let split = if split == Split::Test { "test" } else { "training" };
+            let content = if content == Content::Images { "images" } else { "labels" };
+            format!("{split} {content}")
         };
         match candidates.as_slice() {
             [name] => Ok(path.join(name)),
@@ -230,7 +268,7 @@ impl<'a> Listing<'a> {
 
 /// MNIST's own name for a file.
 fn example(split: Split, content: Content) -> String {
-    let split = if split == Split::Train { "train" } else { "t10k" };
+    let split = if split == Split::Test { "t10k" } else { "train" };
     let content = if content == Content::Images { "images-idx3" } else { "labels-idx1" };
     format!("{split}-{content}-ubyte")
 }
@@ -321,6 +359,29 @@ mod tests {
             assert_eq!((train.labels.as_slice(), train.class_count()), ([0, 6, 2].as_slice(), 7));
             assert_eq!((test.labels.as_slice(), test.class_count()), ([1, 2].as_slice(), 7));
             assert!(test.image(1).iter().all(|&pixel| pixel == 2));
+        }
+    }
+
+    #[test]
+    fn fit_and_validation_divide_the_training_images() {
+        let directory = tempfile::tempdir().unwrap();
+        let labels: Vec<u8> = (0..20).collect();
+        write(directory.path(), "train", "", &labels);
+        let validation = load(directory.path(), Split::Validation).unwrap();
+        assert_eq!(
+            (validation.labels.as_slice(), validation.class_count()),
+            (&[5, 11, 17][..], 20)
+        );
+        assert!(validation.image(1).iter().all(|&pixel| pixel == 11));
+        let fit = load(directory.path(), Split::Fit).unwrap();
+        let others = (0..20).filter(|label| !validation.labels.contains(label));
+        assert_eq!((fit.labels, fit.class_names.len()), (others.collect(), 20));
+        assert_eq!(Source::Mnist.load(Split::Validation).unwrap().len(), 10_000);
+
+        write(directory.path(), "train", "", &labels[..5]);
+        for split in [Split::Fit, Split::Validation] {
+            let error = load(directory.path(), split).unwrap_err().to_string();
+            assert!(error.contains("5 training images"), "{error}");
         }
     }
 

@@ -80,6 +80,19 @@ pub fn footprints(network: &Network, packing: Option<Packing>, file_bytes: u64) 
     BOARDS.into_iter().filter_map(footprint).collect()
 }
 
+/// 1234567 as 1,234,567.
+pub fn grouped(n: impl Into<u64>) -> String {
+    let digits = n.into().to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,4 +1,5 @@
-//! 3x3 convolution, ReLU and 2x2 max-pooling as one layer.
+//! 3x3 convolution, ReLU and 2x2 max-pooling as one layer; without the ReLU
+//! (`RELU` false) where batch normalisation follows.
 //!
 //! The forward pass computes the four sums of a pooling window together, keeps
 //! the largest and which of the four it was. Rows and columns that pooling
@@ -42,10 +43,11 @@ impl ConvPool {
         [0, pixel, row, row + pixel]
     }
 
-    /// `pooled = max(0, max over the window of (weights * input + bias))`,
-    /// `argmax` the position 0 to 3 of that maximum, the first of equals.
+    /// `pooled = max(0, max over the window of (weights * input + bias))`, the
+    /// outer maximum only if `RELU`; `argmax` the position 0 to 3 of the inner
+    /// one, the first of equals.
     #[inline(always)]
-    pub fn forward<S: Simd>(
+    pub fn forward<S: Simd, const RELU: bool>(
         &self,
         simd: S,
         input: &[f32],
@@ -59,7 +61,7 @@ impl ConvPool {
         for_each_column!(simd, self.outputs, |column, V| {
             for (i, pair) in pairs.iter().enumerate() {
                 let at = 2 * i * self.outputs + column;
-                self.tile::<S, 8, V>(
+                self.tile::<S, 8, V, RELU>(
                     simd,
                     input,
                     (weights, bias),
@@ -71,7 +73,7 @@ impl ConvPool {
             for window in last {
                 let at = (windows.len() - 1) * self.outputs + column;
                 let window = std::slice::from_ref(window);
-                self.tile::<S, 4, V>(
+                self.tile::<S, 4, V, RELU>(
                     simd,
                     input,
                     (weights, bias),
@@ -85,7 +87,7 @@ impl ConvPool {
 
     /// `P / 4` windows for `V` vectors of output channels, written at `at` and on.
     #[inline(always)]
-    fn tile<S: Simd, const P: usize, const V: usize>(
+    fn tile<S: Simd, const P: usize, const V: usize, const RELU: bool>(
         &self,
         simd: S,
         input: &[f32],
@@ -121,21 +123,24 @@ impl ConvPool {
                     position = simd.select_u32s(larger, simd.splat_u32s(q as u32), position);
                 }
                 positions[v] = position;
-                // A comparison, not a maximum: a NaN must come through.
-                let negative = simd.less_than_f32s(largest[v], zero);
-                largest[v] = simd.select_f32s(negative, zero, largest[v]);
+                if RELU {
+                    // A comparison, not a maximum: a NaN must come through.
+                    let negative = simd.less_than_f32s(largest[v], zero);
+                    largest[v] = simd.select_f32s(negative, zero, largest[v]);
+                }
             }
             store(simd, pooled, at, &largest);
         }
     }
 
-    /// The first layer's backward pass: no gradient for the image.
+    /// The first layer's backward pass: no gradient for the image. With `RELU`
+    /// only positive pooled values pass their gradient on.
     ///
     /// `dweights` is `[ky][kx][in][out]`; it and `dbias` are added to. With few
     /// input channels all of a window's patches are multiplied densely, the
     /// gradient masked to the position it belongs to.
     #[inline(always)]
-    pub fn backward_first<S: Simd>(
+    pub fn backward_first<S: Simd, const RELU: bool>(
         &self,
         simd: S,
         input: &[f32],
@@ -145,7 +150,7 @@ impl ConvPool {
     ) {
         for_each_column!(simd, self.outputs, |column, V| {
             for channel in 0..self.windows.input.channels {
-                self.backward_channel::<S, V>(
+                self.backward_channel::<S, V, RELU>(
                     simd,
                     &input[channel..],
                     (pooled, argmax, dpooled),
@@ -159,7 +164,7 @@ impl ConvPool {
 
     /// One input channel's part of [`ConvPool::backward_first`].
     #[inline(always)]
-    fn backward_channel<S: Simd, const V: usize>(
+    fn backward_channel<S: Simd, const V: usize, const RELU: bool>(
         &self,
         simd: S,
         input: &[f32],
@@ -178,8 +183,10 @@ impl ConvPool {
             let mut gradient = load::<S, V>(simd, dpooled, at);
             let (positions, _) = S::as_simd_u32s(&argmax[at..at + V * S::F32_LANES]);
             for v in 0..V {
-                let active = simd.greater_than_f32s(values[v], zero);
-                gradient[v] = simd.select_f32s(active, gradient[v], zero);
+                if RELU {
+                    let active = simd.greater_than_f32s(values[v], zero);
+                    gradient[v] = simd.select_f32s(active, gradient[v], zero);
+                }
                 db[v] = simd.add_f32s(db[v], gradient[v]);
             }
             let mut patch = [0.0; 16];
@@ -214,10 +221,11 @@ impl ConvPool {
 
     /// The backward pass of a later layer. `weights` and `dweights` are
     /// `[out][ky][kx][in]`; `dweights` and `dbias` are added to, `dinput` is
-    /// overwritten. `channels` is the number of output channels in use.
+    /// overwritten. `channels` is the number of output channels in use. `RELU`
+    /// as in [`ConvPool::backward_first`].
     #[inline(always)]
     #[allow(clippy::too_many_arguments)]
-    pub fn backward<S: Simd>(
+    pub fn backward<S: Simd, const RELU: bool>(
         &self,
         simd: S,
         (input, dinput): (&[f32], &mut [f32]),
@@ -237,7 +245,7 @@ impl ConvPool {
             dinput.fill(0.0);
             let of_image = image * pooled_len..(image + 1) * pooled_len;
             for channel in 0..channels {
-                let count = self.route(
+                let count = self.route::<RELU>(
                     (
                         &pooled[of_image.clone()],
                         &argmax[of_image.clone()],
@@ -262,7 +270,7 @@ impl ConvPool {
 
     /// Collects the pooled values of one channel that have a gradient.
     #[inline(always)]
-    fn route(
+    fn route<const RELU: bool>(
         &self,
         (pooled, argmax, dpooled): (&[f32], &[u32], &[f32]),
         channel: usize,
@@ -278,7 +286,7 @@ impl ConvPool {
         {
             // Written always, counted when active: no branch to mispredict.
             routed[count] = Routed { patch: window + patches[position as usize & 3], gradient };
-            count += usize::from(value > 0.0);
+            count += usize::from(!RELU || value > 0.0);
         }
         count
     }

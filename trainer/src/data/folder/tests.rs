@@ -273,7 +273,8 @@ fn what_is_no_class_is_an_error() {
 fn images_do_not_depend_on_the_number_of_threads() {
     let photos = Photos::new();
     for i in 0..40u8 {
-        let noise = RgbImage::from_fn(50, 37, |x, y| Rgb([(x as u8).wrapping_mul(i), y as u8 ^ i, i]));
+        let noise =
+            RgbImage::from_fn(50, 37, |x, y| Rgb([(x as u8).wrapping_mul(i), y as u8 ^ i, i]));
         fs::create_dir_all(photos.path("cup")).unwrap();
         noise.save(photos.path(&format!("cup/{i}.png"))).unwrap();
     }
