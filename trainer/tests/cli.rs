@@ -12,6 +12,7 @@ fn every_command_has_help_with_an_example() {
     for command in [
         "demo",
         "train",
+        "family",
         "evaluate",
         "calibrate",
         "quantize",
@@ -23,6 +24,8 @@ fn every_command_has_help_with_an_example() {
         "import",
         "export",
         "inspect",
+        "unpack",
+        "pixels",
     ] {
         assert!(help.contains(command), "{command} is not in the list");
         let of_command = text(&bench.ok(&format!("{command} --help")).stdout);
