@@ -29,7 +29,8 @@ fn every_command_has_help_with_an_example() {
     ] {
         assert!(help.contains(command), "{command} is not in the list");
         let of_command = text(&bench.ok(&format!("{command} --help")).stdout);
-        assert!(of_command.contains(&format!("Example:\n  trainer {command}")), "{of_command}");
+        let example = of_command.split("Example").nth(1).unwrap_or_default();
+        assert!(example.contains(&format!(":\n  trainer {command}")), "{of_command}");
     }
 }
 
