@@ -32,11 +32,9 @@ below() { # A B
 
 # Trains a network that fits, and deploys it.
 train() { # FLASH RAM DEPLOYMENT
-    encoding=int8
-    [ "$3" = f32 ] && encoding=f32
     say "training for $1 bytes of flash and $2 of RAM, deployed as $3"
     trainer train --loss triplet --data "$work/photos" --input 32x32x3 --epochs 12 \
-        --fit "flash=$1,ram=$2,encoding=$encoding" --out "$work/f32.model"
+        --fit "flash=$1,ram=$2,as=$3" --out "$work/f32.model"
     if [ "$3" = f32 ]; then
         cp "$work/f32.model" "$work/model"
     else
@@ -77,7 +75,7 @@ apt_install qemu-system-arm qemu-system-misc binutils-arm-none-eabi
 say "making photos"
 cargo run --release --quiet -p lookalike-tests --example colour_photos -- "$work/photos"
 
-# Flash decides, then RAM, then both, then floating point.
+# Flash decides, then RAM, then both; then the other deployments.
 train 65536 12288 compact
 run thumbv7em-none-eabihf mps2-an386 65536 12288
 run thumbv6m-none-eabi microbit 65536 12288
@@ -87,6 +85,10 @@ run thumbv7em-none-eabihf mps2-an386 262144 5120
 train 49152 4096 compact
 run thumbv7em-none-eabihf mps2-an386 49152 4096
 run thumbv6m-none-eabi microbit 49152 4096
+train 204800 8192 fast
+run thumbv7em-none-eabihf mps2-an386 204800 8192
+run thumbv6m-none-eabi microbit 204800 8192
+run riscv32imc-unknown-none-elf virt 204800 8192
 train 98304 16384 f32
 run thumbv7em-none-eabihf mps2-an386 98304 16384
 run riscv32imc-unknown-none-elf virt 98304 16384

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 use std::str::FromStr;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use lookalike::{ModelError, Network, NetworkError, Shape};
 use serde::{Deserialize, Serialize};
 
@@ -55,9 +55,9 @@ pub struct FamilyOptions {
     ///
     /// K is 1024 bytes, M 1024 K. The model file and the smallest program around
     /// it must fit the flash, workspace, stack and variables the RAM; a gallery,
-    /// what is enrolled and the image come on top. The model is to be deployed
-    /// as int8, packed compact at least; `encoding=f32` is for one that is not
-    /// quantised.
+    /// what is enrolled and the image come on top. The model is to be deployed as
+    /// int8 in any packing, which `compact` always is first to fit; `as=fast` asks
+    /// for that packing, `as=f32` for a model that is not quantised.
     #[arg(long, value_name = "flash=F,ram=R")]
     pub fit: Option<Fit>,
 }
@@ -189,14 +189,18 @@ impl Display for Input {
 pub struct Fit {
     /// What the device has room for.
     pub budget: Budget,
-    /// Whether it runs the model in f32; else in 8-bit integers.
-    pub float: bool,
+    /// How the model is deployed; as int8 in any packing if not said.
+    pub deployment: Option<Deployment>,
 }
 
 impl Fit {
     /// How the model may be deployed.
     pub fn deployments(&self) -> &'static [Deployment] {
-        if self.float { &Deployment::ALL[..1] } else { &Deployment::ALL[1..] }
+        let only = |deployment| Deployment::ALL.iter().position(|each| *each == deployment);
+        match self.deployment.and_then(only) {
+            Some(i) => &Deployment::ALL[i..=i],
+            None => &Deployment::ALL[1..],
+        }
     }
 }
 
@@ -205,15 +209,18 @@ impl FromStr for Fit {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let expected = || "expected for example flash=64K,ram=12K".to_owned();
-        let mut fit = Fit { budget: Budget::default(), float: false };
+        let mut fit = Fit { budget: Budget::default(), deployment: None };
         for part in text.split(',') {
             let (key, value) = part.split_once('=').ok_or_else(expected)?;
             let size = || bytes(value).ok_or_else(|| format!("`{value}` is no size such as 64K"));
             match key {
                 "flash" if fit.budget.flash.is_none() => fit.budget.flash = Some(size()?),
                 "ram" if fit.budget.ram.is_none() => fit.budget.ram = Some(size()?),
-                "encoding" if value == "f32" || value == "int8" => fit.float = value == "f32",
-                "encoding" => return Err(format!("encoding is f32 or int8, not `{value}`")),
+                "as" if fit.deployment.is_none() => {
+                    let named = Deployment::from_str(value, false);
+                    let named = named.map_err(|_| "`as` takes f32, compact or fast".to_owned());
+                    fit.deployment = Some(named?);
+                }
                 _ => return Err(expected()),
             }
         }
@@ -225,8 +232,9 @@ impl Display for Fit {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let sizes = [("flash", self.budget.flash), ("ram", self.budget.ram)];
         let parts = sizes.into_iter().filter_map(|(key, size)| Some(format!("{key}={}", size?)));
-        let encoding = self.float.then(|| "encoding=f32".to_owned());
-        f.write_str(&parts.chain(encoding).collect::<Vec<_>>().join(","))
+        let deployed = self.deployment.and_then(|deployment| deployment.to_possible_value());
+        let deployed = deployed.map(|value| format!("as={}", value.get_name()));
+        f.write_str(&parts.chain(deployed).collect::<Vec<_>>().join(","))
     }
 }
 
@@ -282,7 +290,7 @@ mod tests {
         assert_eq!(fit.budget, Budget { flash: Some(65_536), ram: Some(12_288) });
         assert_eq!(fit.deployments(), [Deployment::Compact, Deployment::Fast]);
         assert_eq!(parse(&fit.to_string()), Ok(fit));
-        let fit = parse("ram=1M,encoding=f32").unwrap();
+        let fit = parse("ram=1M,as=f32").unwrap();
         assert_eq!(fit.budget, Budget { flash: None, ram: Some(1 << 20) });
         assert_eq!(fit.deployments(), [Deployment::F32]);
         assert_eq!(parse(&fit.to_string()), Ok(fit));
@@ -296,8 +304,8 @@ mod tests {
             "flash=64KB",
             "rom=1",
             "flash=1,flash=2",
-            "encoding=int8",
-            "flash=1,encoding=f64",
+            "as=fast",
+            "flash=1,as=f64",
             "flash=99999999999999999999",
             "ram=99999999999999999M",
         ] {
