@@ -17,6 +17,7 @@ fn every_command_has_help_with_an_example() {
         "calibrate",
         "quantize",
         "codes",
+        "results",
         "bench",
         "gallery",
         "search",
@@ -365,7 +366,7 @@ fn one_and_two_threads_give_the_same_bytes() {
 #[test]
 fn a_run_that_is_killed_and_resumed_ends_with_the_same_bytes() {
     let bench = Bench::new();
-    let run = "train --loss triplet --data data --widths 8,8,16 --epochs 300 --batch-size 20 --optimizer adam --schedule cosine --ema 0.99 --batches 3x6";
+    let run = "train --loss triplet --data data --widths 8,8,16 --epochs 300 --optimizer adam --schedule cosine --ema 0.99 --batches 3x6";
     bench.ok(&format!("{run} --out whole.model"));
     let mut kills = 0;
     loop {

@@ -115,6 +115,9 @@ fn few_shots_of_all_classes_baselines_and_validation() {
         assert_eq!(rule["among_unseen"], rule["among_all"]);
     }
     assert!(number(&found, "/models/pixels/shots/0/nearest_item/among_all/mean") > 0.9);
+    bench.ok("quantize a.model --data data --out a8.model");
+    let int8 = bench.json("evaluate a8.model --data data --few-shot --unseen 2 --shots 5");
+    assert!(number(&int8, "/shots/0/nearest_item/all_queries/mean") > 0.8, "{int8}");
     let table = text(&bench.ok("evaluate --baseline pixels --data data --few-shot").stdout);
     assert!(table.contains("unseen (3)") && !table.contains("all (3)"), "{table}");
 }
@@ -132,6 +135,7 @@ fn what_few_shots_cannot_be_is_said() {
         (format!("{run} --shots 0"), 2, "--shots"),
         (format!("{run} --seen-items none"), 2, "expected `shots` or a number above 0"),
         (format!("{run} --plot x.svg"), 2, "--plot"),
+        ("evaluate a.model a.model --data data".into(), 2, "`a.model` is given twice"),
         ("evaluate a.model --data data --unseen 2".into(), 2, "--few-shot"),
     ] {
         let output = bench.trainer(&arguments).output().unwrap();

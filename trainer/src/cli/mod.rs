@@ -20,6 +20,7 @@ mod options;
 mod output;
 mod pixels;
 mod quantize;
+mod results;
 mod scaling;
 mod search;
 mod train;
@@ -46,6 +47,7 @@ enum Command {
     Calibrate(calibrate::Calibrate),
     Quantize(quantize::Quantize),
     Codes(codes::Codes),
+    Results(results::Results),
     Gallery(gallery::Gallery),
     Search(search::Search),
     Embed(embed::Embed),
@@ -74,6 +76,7 @@ pub fn run() -> ExitCode {
         Command::Calibrate(command) => command.run(),
         Command::Quantize(command) => command.run(),
         Command::Codes(command) => command.run(),
+        Command::Results(command) => command.run(),
         Command::Gallery(command) => command.run(),
         Command::Search(command) => command.run(),
         Command::Embed(command) => command.run(),

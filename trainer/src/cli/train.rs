@@ -28,7 +28,7 @@ use super::output::print_json;
 /// is written beside the model file; `--resume` goes on from it and ends with
 /// the same bytes as an undisturbed run.
 #[derive(Args)]
-#[command(after_help = "Examples:
+#[command(after_help = "Example:
   trainer train --loss triplet --epochs 20 --out digits.model
   trainer train --recipe best --out digits.model
   trainer train --config digits.model.toml --seed 1 --out digits1.model")]

@@ -1,6 +1,6 @@
 //! 3x3 convolution, ReLU and adaptive average-pooling: the last layer of the
 //! trunk, whose output is the feature vector. Batch normalisation, where there
-//! is one, comes between convolution and ReLU (`RELU` false).
+//! is one, comes between convolution and ReLU (`relu` false).
 
 use lookalike::{Network, Shape};
 use pulp::Simd;
@@ -27,40 +27,39 @@ impl ConvAvg {
         ConvAvg { network: *network, output, patches }
     }
 
-    /// `activation = max(0, weights * input + bias)`, the maximum only if `RELU`.
+    /// `activation = max(0, weights * input + bias)`, the maximum only if `relu`.
     #[inline(always)]
-    pub fn convolve<S: Simd, const RELU: bool>(
+    pub fn convolve<S: Simd>(
         &self,
         simd: S,
         input: &[f32],
         (weights, bias): (&[f32], &[f32]),
         activation: &mut [f32],
-        images: usize,
+        (images, relu): (usize, bool),
     ) {
         let patches = self.patches.of(images);
         let (blocks, last) = patches.as_chunks::<PIXELS>();
         for_each_column!(simd, self.output.channels, |column, V| {
             for (i, block) in blocks.iter().enumerate() {
                 let to = &mut activation[i * PIXELS * self.output.channels..];
-                self.block::<S, PIXELS, V, RELU>(simd, input, (weights, bias), block, column, to);
+                self.block::<S, PIXELS, V>(simd, input, (weights, bias), (block, column, relu), to);
             }
             for (i, pixel) in last.iter().enumerate() {
                 let to = &mut activation[(blocks.len() * PIXELS + i) * self.output.channels..];
                 let pixel = &[*pixel];
-                self.block::<S, 1, V, RELU>(simd, input, (weights, bias), pixel, column, to);
+                self.block::<S, 1, V>(simd, input, (weights, bias), (pixel, column, relu), to);
             }
         });
     }
 
     /// `P` pixels, `V` vectors of output channels.
     #[inline(always)]
-    fn block<S: Simd, const P: usize, const V: usize, const RELU: bool>(
+    fn block<S: Simd, const P: usize, const V: usize>(
         &self,
         simd: S,
         input: &[f32],
         (weights, bias): (&[f32], &[f32]),
-        patches: &[usize; P],
-        column: usize,
+        (patches, column, relu): (&[usize; P], usize, bool),
         activation: &mut [f32],
     ) {
         let outputs = self.output.channels;
@@ -73,9 +72,9 @@ impl ConvAvg {
         let zero = simd.splat_f32s(0.0);
         for p in 0..P {
             for v in 0..V {
-                if RELU {
-                    // A comparison, not a maximum: a NaN must come through.
-                    let negative = simd.less_than_f32s(sums[p][v], zero);
+                // A comparison, not a maximum: a NaN must come through.
+                let negative = simd.less_than_f32s(sums[p][v], zero);
+                if relu {
                     sums[p][v] = simd.select_f32s(negative, zero, sums[p][v]);
                 }
             }

@@ -1,5 +1,5 @@
 //! 3x3 convolution, ReLU and 2x2 max-pooling as one layer; without the ReLU
-//! (`RELU` false) where batch normalisation follows.
+//! (`relu` false) where batch normalisation follows.
 //!
 //! The forward pass computes the four sums of a pooling window together, keeps
 //! the largest and which of the four it was. Rows and columns that pooling
@@ -44,42 +44,42 @@ impl ConvPool {
     }
 
     /// `pooled = max(0, max over the window of (weights * input + bias))`, the
-    /// outer maximum only if `RELU`; `argmax` the position 0 to 3 of the inner
+    /// outer maximum only if `relu`; `argmax` the position 0 to 3 of the inner
     /// one, the first of equals.
     #[inline(always)]
-    pub fn forward<S: Simd, const RELU: bool>(
+    pub fn forward<S: Simd>(
         &self,
         simd: S,
         input: &[f32],
         (weights, bias): (&[f32], &[f32]),
         pooled: &mut [f32],
         argmax: &mut [u32],
-        images: usize,
+        (images, relu): (usize, bool),
     ) {
         let windows = self.windows.of(images);
         let (pairs, last) = windows.as_chunks::<2>();
         for_each_column!(simd, self.outputs, |column, V| {
             for (i, pair) in pairs.iter().enumerate() {
                 let at = 2 * i * self.outputs + column;
-                self.tile::<S, 8, V, RELU>(
+                self.tile::<S, 8, V>(
                     simd,
                     input,
                     (weights, bias),
                     pair,
                     column,
-                    (pooled, argmax, at),
+                    (pooled, argmax, at, relu),
                 );
             }
             for window in last {
                 let at = (windows.len() - 1) * self.outputs + column;
                 let window = std::slice::from_ref(window);
-                self.tile::<S, 4, V, RELU>(
+                self.tile::<S, 4, V>(
                     simd,
                     input,
                     (weights, bias),
                     window,
                     column,
-                    (pooled, argmax, at),
+                    (pooled, argmax, at, relu),
                 );
             }
         });
@@ -87,14 +87,14 @@ impl ConvPool {
 
     /// `P / 4` windows for `V` vectors of output channels, written at `at` and on.
     #[inline(always)]
-    fn tile<S: Simd, const P: usize, const V: usize, const RELU: bool>(
+    fn tile<S: Simd, const P: usize, const V: usize>(
         &self,
         simd: S,
         input: &[f32],
         (weights, bias): (&[f32], &[f32]),
         windows: &[usize],
         column: usize,
-        (pooled, argmax, at): (&mut [f32], &mut [u32], usize),
+        (pooled, argmax, at, relu): (&mut [f32], &mut [u32], usize, bool),
     ) {
         let (row, run, patches) = (self.windows.row(), self.windows.run(), self.patches());
         let bias = load::<S, V>(simd, bias, column);
@@ -123,7 +123,7 @@ impl ConvPool {
                     position = simd.select_u32s(larger, simd.splat_u32s(q as u32), position);
                 }
                 positions[v] = position;
-                if RELU {
+                if relu {
                     // A comparison, not a maximum: a NaN must come through.
                     let negative = simd.less_than_f32s(largest[v], zero);
                     largest[v] = simd.select_f32s(negative, zero, largest[v]);
@@ -133,30 +133,30 @@ impl ConvPool {
         }
     }
 
-    /// The first layer's backward pass: no gradient for the image. With `RELU`
+    /// The first layer's backward pass: no gradient for the image. With `relu`
     /// only positive pooled values pass their gradient on.
     ///
     /// `dweights` is `[ky][kx][in][out]`; it and `dbias` are added to. With few
     /// input channels all of a window's patches are multiplied densely, the
     /// gradient masked to the position it belongs to.
     #[inline(always)]
-    pub fn backward_first<S: Simd, const RELU: bool>(
+    pub fn backward_first<S: Simd>(
         &self,
         simd: S,
         input: &[f32],
         (pooled, argmax, dpooled): (&[f32], &[u32], &[f32]),
         (dweights, dbias): (&mut [f32], &mut [f32]),
-        images: usize,
+        (images, relu): (usize, bool),
     ) {
         for_each_column!(simd, self.outputs, |column, V| {
             for channel in 0..self.windows.input.channels {
-                self.backward_channel::<S, V, RELU>(
+                self.backward_channel::<S, V>(
                     simd,
                     &input[channel..],
                     (pooled, argmax, dpooled),
                     (&mut dweights[channel * self.outputs..], dbias),
                     (channel, column),
-                    images,
+                    (images, relu),
                 );
             }
         });
@@ -164,14 +164,14 @@ impl ConvPool {
 
     /// One input channel's part of [`ConvPool::backward_first`].
     #[inline(always)]
-    fn backward_channel<S: Simd, const V: usize, const RELU: bool>(
+    fn backward_channel<S: Simd, const V: usize>(
         &self,
         simd: S,
         input: &[f32],
         (pooled, argmax, dpooled): (&[f32], &[u32], &[f32]),
         (dweights, dbias): (&mut [f32], &mut [f32]),
         (channel, column): (usize, usize),
-        images: usize,
+        (images, relu): (usize, bool),
     ) {
         let zero = simd.splat_f32s(0.0);
         let mut dw = [[zero; V]; 9];
@@ -183,7 +183,7 @@ impl ConvPool {
             let mut gradient = load::<S, V>(simd, dpooled, at);
             let (positions, _) = S::as_simd_u32s(&argmax[at..at + V * S::F32_LANES]);
             for v in 0..V {
-                if RELU {
+                if relu {
                     let active = simd.greater_than_f32s(values[v], zero);
                     gradient[v] = simd.select_f32s(active, gradient[v], zero);
                 }
@@ -221,11 +221,11 @@ impl ConvPool {
 
     /// The backward pass of a later layer. `weights` and `dweights` are
     /// `[out][ky][kx][in]`; `dweights` and `dbias` are added to, `dinput` is
-    /// overwritten. `channels` is the number of output channels in use. `RELU`
+    /// overwritten. `channels` is the number of output channels in use. `relu`
     /// as in [`ConvPool::backward_first`].
     #[inline(always)]
     #[allow(clippy::too_many_arguments)]
-    pub fn backward<S: Simd, const RELU: bool>(
+    pub fn backward<S: Simd>(
         &self,
         simd: S,
         (input, dinput): (&[f32], &mut [f32]),
@@ -234,7 +234,7 @@ impl ConvPool {
         (dweights, dbias): (&mut [f32], &mut [f32]),
         channels: usize,
         routed: &mut Vec<Routed>,
-        images: usize,
+        (images, relu): (usize, bool),
     ) {
         let kernel = 3 * self.windows.run();
         let pooled_len = self.windows.per_image() * self.outputs;
@@ -245,7 +245,7 @@ impl ConvPool {
             dinput.fill(0.0);
             let of_image = image * pooled_len..(image + 1) * pooled_len;
             for channel in 0..channels {
-                let count = self.route::<RELU>(
+                let count = self.route(
                     (
                         &pooled[of_image.clone()],
                         &argmax[of_image.clone()],
@@ -253,6 +253,7 @@ impl ConvPool {
                     ),
                     channel,
                     routed,
+                    relu,
                 );
                 let routed = &routed[..count];
                 dbias[channel] += routed.iter().map(|r| r.gradient).sum::<f32>();
@@ -270,11 +271,12 @@ impl ConvPool {
 
     /// Collects the pooled values of one channel that have a gradient.
     #[inline(always)]
-    fn route<const RELU: bool>(
+    fn route(
         &self,
         (pooled, argmax, dpooled): (&[f32], &[u32], &[f32]),
         channel: usize,
         routed: &mut [Routed],
+        relu: bool,
     ) -> usize {
         let patches = self.patches();
         let mut count = 0;
@@ -286,7 +288,7 @@ impl ConvPool {
         {
             // Written always, counted when active: no branch to mispredict.
             routed[count] = Routed { patch: window + patches[position as usize & 3], gradient };
-            count += usize::from(!RELU || value > 0.0);
+            count += usize::from(!relu || value > 0.0);
         }
         count
     }

@@ -59,8 +59,8 @@ impl State {
     }
 
     /// The normalisation of each chunk, over the first `images` of the batch.
-    pub(super) fn norms(&self, images: usize) -> impl Iterator<Item = &[Norm]> {
-        self.chunks[..images.div_ceil(self.images)].iter().map(|chunk| chunk.norms.as_slice())
+    pub(super) fn norms(&self, images: usize) -> impl Iterator<Item = &[Norm; 3]> {
+        self.chunks[..images.div_ceil(self.images)].iter().flat_map(|chunk| &chunk.norms)
     }
 }
 
@@ -81,8 +81,8 @@ struct Chunk {
     /// Where the gradient of a normalised convolution's bias goes: it is zero
     /// but for rounding.
     unused_bias: Vec<f32>,
-    /// Of the three layers; without batch normalisation empty.
-    norms: Vec<Norm>,
+    /// Of the three layers, with batch normalisation.
+    norms: Option<[Norm; 3]>,
     /// In the layout of [`Layout`]; empty where no backward pass is wanted.
     gradient: Vec<f32>,
 }
@@ -158,7 +158,7 @@ impl ConvNet {
             dconv3: only(self.conv3.len()),
             routed: Vec::new(),
             unused_bias: if self.normalized { self.no_bias.clone() } else { Vec::new() },
-            norms: layers.into_iter().filter(|_| self.normalized).map(norm).collect(),
+            norms: self.normalized.then(|| layers.map(norm)),
             gradient: vec![0.0; if training { self.layout.len } else { 0 }],
         }
     }
@@ -273,38 +273,38 @@ impl WithSimd for Forward<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        if self.net.normalized { self.normalized(simd) } else { self.plain(simd) }
+        let Forward { net, packed, chunk, features } = self;
+        let Chunk { input, pool1, argmax1, pool2, argmax2, conv3, norms, .. } = chunk;
+        let images = features.len() / net.network.embedding_len();
+        let [len1, len2, len3] = net.lens(images);
+        let how = (images, !net.normalized);
+        let [norm1, norm2, norm3] = each(norms);
+        // A normalised convolution has no bias: what would be one is the shift.
+        let layer = |i: usize| {
+            let bias = if net.normalized { net.no_bias.as_slice() } else { packed.bias(i) };
+            (packed.weights(i), bias)
+        };
+        net.layer1.forward(simd, input, layer(0), pool1, argmax1, how);
+        if let Some(norm) = norm1 {
+            norm.forward(simd, packed.bias(0), pool1, len1);
+        }
+        net.layer2.forward(simd, pool1, layer(1), pool2, argmax2, how);
+        if let Some(norm) = norm2 {
+            norm.forward(simd, packed.bias(1), pool2, len2);
+        }
+        net.layer3.convolve(simd, pool2, layer(2), conv3, how);
+        if let Some(norm) = norm3 {
+            norm.forward(simd, packed.bias(2), conv3, len3);
+        }
+        net.layer3.average(conv3, features);
     }
 }
 
-impl Forward<'_> {
-    #[inline(always)]
-    fn plain<S: Simd>(self, simd: S) {
-        let Forward { net, packed, chunk, features } = self;
-        let Chunk { input, pool1, argmax1, pool2, argmax2, conv3, .. } = chunk;
-        let images = features.len() / net.network.embedding_len();
-        let layer = |i: usize| (packed.weights(i), packed.bias(i));
-        net.layer1.forward::<S, true>(simd, input, layer(0), pool1, argmax1, images);
-        net.layer2.forward::<S, true>(simd, pool1, layer(1), pool2, argmax2, images);
-        net.layer3.convolve::<S, true>(simd, pool2, layer(2), conv3, images);
-        net.layer3.average(conv3, features);
-    }
-
-    #[inline(always)]
-    fn normalized<S: Simd>(self, simd: S) {
-        let Forward { net, packed, chunk, features } = self;
-        let Chunk { input, pool1, argmax1, pool2, argmax2, conv3, norms, .. } = chunk;
-        let [norm1, norm2, norm3] = norms.as_mut_slice() else { return };
-        let images = features.len() / net.network.embedding_len();
-        let [len1, len2, len3] = net.lens(images);
-        let layer = |i: usize| (packed.weights(i), net.no_bias.as_slice());
-        net.layer1.forward::<S, false>(simd, input, layer(0), &mut norm1.values, argmax1, images);
-        norm1.forward(simd, packed.bias(0), pool1, len1);
-        net.layer2.forward::<S, false>(simd, pool1, layer(1), &mut norm2.values, argmax2, images);
-        norm2.forward(simd, packed.bias(1), pool2, len2);
-        net.layer3.convolve::<S, false>(simd, pool2, layer(2), &mut norm3.values, images);
-        norm3.forward(simd, packed.bias(2), conv3, len3);
-        net.layer3.average(conv3, features);
+/// The normalisation of each layer, where there is one.
+fn each(norms: &mut Option<[Norm; 3]>) -> [Option<&mut Norm>; 3] {
+    match norms {
+        Some(norms) => norms.each_mut().map(Some),
+        None => [None, None, None],
     }
 }
 
@@ -320,77 +320,47 @@ impl WithSimd for Backward<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        if self.net.normalized { self.normalized(simd) } else { self.plain(simd) }
-    }
-}
-
-impl Backward<'_> {
-    #[inline(always)]
-    fn plain<S: Simd>(self, simd: S) {
         let Backward { net, packed, chunk, dfeatures } = self;
-        let Chunk { input, pool1, argmax1, pool2, argmax2, conv3, .. } = chunk;
-        let Chunk { dpool1, dpool2, dconv3, routed, gradient, .. } = chunk;
+        let Chunk { input, pool1, argmax1, pool2, argmax2, conv3, norms, .. } = chunk;
+        let Chunk { dpool1, dpool2, dconv3, routed, gradient, unused_bias, .. } = chunk;
         let images = dfeatures.len() / net.network.embedding_len();
-        let [(w1, b1), (w2, b2), (w3, b3)] = net.layout.cleared(gradient);
-        let width2 = net.network.widths()[1];
+        let [len1, len2, len3] = net.lens(images);
+        let how = (images, !net.normalized);
+        let [norm1, norm2, norm3] = each(norms);
+        let [(w1, mut b1), (w2, mut b2), (w3, mut b3)] = net.layout.cleared(gradient);
+
         net.layer3.average_backward(dfeatures, conv3, dconv3);
-        let to = (w3, b3);
+        if let Some(norm) = norm3 {
+            norm.backward(simd, conv3, dconv3, b3, len3);
+            b3 = unused_bias;
+        }
         net.layer3.convolve_backward(
             simd,
             (pool2, dpool2),
             packed.conv3_backward(),
             dconv3,
-            to,
+            (w3, b3),
             images,
         );
-        net.layer2.backward::<S, true>(
+        if let Some(norm) = norm2 {
+            norm.backward(simd, pool2, dpool2, b2, len2);
+            b2 = unused_bias;
+        }
+        net.layer2.backward(
             simd,
             (pool1, dpool1),
             packed.conv2_backward(),
             (pool2, argmax2, dpool2),
             (w2, b2),
-            width2,
+            net.network.widths()[1],
             routed,
-            images,
+            how,
         );
-        let of = (pool1.as_slice(), argmax1.as_slice(), dpool1.as_slice());
-        net.layer1.backward_first::<S, true>(simd, input, of, (w1, b1), images);
-    }
-
-    #[inline(always)]
-    fn normalized<S: Simd>(self, simd: S) {
-        let Backward { net, packed, chunk, dfeatures } = self;
-        let Chunk { input, pool1, argmax1, pool2, argmax2, conv3, norms, .. } = chunk;
-        let Chunk { dpool1, dpool2, dconv3, routed, gradient, unused_bias, .. } = chunk;
-        let [norm1, norm2, norm3] = norms.as_mut_slice() else { return };
-        let images = dfeatures.len() / net.network.embedding_len();
-        let [len1, len2, len3] = net.lens(images);
-        let [(w1, b1), (w2, b2), (w3, b3)] = net.layout.cleared(gradient);
-        let width2 = net.network.widths()[1];
-        net.layer3.average_backward(dfeatures, conv3, dconv3);
-        norm3.backward(simd, conv3, dconv3, b3, len3);
-        net.layer3.convolve_backward(
-            simd,
-            (pool2, dpool2),
-            packed.conv3_backward(),
-            dconv3,
-            (w3, unused_bias),
-            images,
-        );
-        norm2.backward(simd, pool2, dpool2, b2, len2);
-        net.layer2.backward::<S, false>(
-            simd,
-            (pool1, dpool1),
-            packed.conv2_backward(),
-            (pool2, argmax2, dpool2),
-            (w2, unused_bias),
-            width2,
-            routed,
-            images,
-        );
-        norm1.backward(simd, pool1, dpool1, b1, len1);
-        let of = (pool1.as_slice(), argmax1.as_slice(), dpool1.as_slice());
-        net.layer1.backward_first::<S, false>(simd, input, of, (w1, unused_bias), images);
+        if let Some(norm) = norm1 {
+            norm.backward(simd, pool1, dpool1, b1, len1);
+            b1 = unused_bias;
+        }
+        net.layer1.backward_first(simd, input, (pool1, argmax1, dpool1), (w1, b1), how);
     }
 }
 

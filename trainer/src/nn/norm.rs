@@ -24,8 +24,8 @@ const BLOCK: usize = 128;
 pub(super) struct Norm {
     /// Channels as stored.
     channels: usize,
-    /// What the convolution writes, then `z`: `[images][pixels][channels]`.
-    pub values: Vec<f32>,
+    /// `z`: `[images][pixels][channels]`.
+    values: Vec<f32>,
     /// Of each channel, over the images seen last.
     pub mean: Vec<f32>,
     /// As `mean`; divided by the number of values.
@@ -47,12 +47,13 @@ impl Norm {
         }
     }
 
-    /// Normalises the first `len` values, and `active = max(0, z + shift)`.
+    /// Normalises the first `len` of `values` and replaces them by
+    /// `max(0, z + shift)`.
     #[inline(always)]
-    pub fn forward<S: Simd>(&mut self, simd: S, shift: &[f32], active: &mut [f32], len: usize) {
-        let Norm { channels, values, mean, variance, .. } = self;
+    pub fn forward<S: Simd>(&mut self, simd: S, shift: &[f32], values: &mut [f32], len: usize) {
+        let Norm { channels, values: normalized, mean, variance, .. } = self;
         let (width, rows) = (*channels, len / *channels);
-        let values = &mut values[..len];
+        let (values, normalized) = (&mut values[..len], &mut normalized[..len]);
         let count = simd.splat_f32s(1.0 / rows as f32);
         mean.fill(0.0);
         variance.fill(0.0);
@@ -96,8 +97,8 @@ impl Norm {
             let center = load::<S, V>(simd, mean, column);
             let scale = load::<S, V>(simd, scale, column);
             let shift = load::<S, V>(simd, shift, column);
-            for (row, active) in values.chunks_exact_mut(width).zip(active.chunks_exact_mut(width))
-            {
+            let rows = values.chunks_exact_mut(width);
+            for (row, normalized) in rows.zip(normalized.chunks_exact_mut(width)) {
                 let mut z = load::<S, V>(simd, row, column);
                 let mut y = z;
                 for v in 0..V {
@@ -107,8 +108,8 @@ impl Norm {
                     let negative = simd.less_than_f32s(y[v], zero);
                     y[v] = simd.select_f32s(negative, zero, y[v]);
                 }
-                store(simd, row, column, &z);
-                store(simd, active, column, &y);
+                store(simd, normalized, column, &z);
+                store(simd, row, column, &y);
             }
         });
     }

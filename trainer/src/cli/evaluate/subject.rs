@@ -11,8 +11,9 @@ use lookalike_trainer::retrieval::{Evaluation, Options};
 use ndarray::Array2;
 use serde::Serialize;
 
-use super::super::options::check_model;
 use super::{evaluate, evaluate_embeddings};
+use crate::cli::UsageError;
+use crate::cli::options::check_model;
 
 /// What is evaluated in a model's place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -92,8 +93,12 @@ pub fn subjects(
     for &baseline in baselines {
         subjects.push((baseline.name().to_owned(), Subject::baseline(baseline, data, seed)?));
     }
-    let mut seen = std::collections::BTreeSet::new();
-    subjects.retain(|(name, _)| seen.insert(name.clone()));
+    let twice = |(place, (name, _)): (usize, &(String, Subject))| {
+        subjects[..place].iter().any(|(other, _)| other == name).then(|| name.clone())
+    };
+    if let Some(name) = subjects.iter().enumerate().find_map(twice) {
+        return Err(UsageError(format!("`{name}` is given twice")).into());
+    }
     Ok(subjects)
 }
 

@@ -4,14 +4,14 @@
 //!
 //! What is enrolled is drawn at random many times: with one shot a class, which
 //! shot it is decides much. Distances and prototypes are those of the core
-//! ([`lookalike::nearest_item`], [`lookalike::Prototypes`]): the squared
+//! ([`lookalike::few_shot::nearest_item`], [`lookalike::Prototypes`]): the squared
 //! Euclidean distance, at least 0; the mean of a class's shots, divided by its
 //! norm; ties by lower id. Known classes come first, as in a gallery that a
 //! device is shipped with, then the new ones in ascending order.
 
 use ndarray::{Array2, ArrayView2, Axis};
 use rand::RngExt;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::bootstrap::{self, Interval, percentile};
 use super::distances::map_blocks;
@@ -390,7 +390,7 @@ impl Right {
 }
 
 /// A share of queries whose class was found, over the draws.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Accuracy {
     /// The mean over draws.
     pub mean: f64,
@@ -416,7 +416,7 @@ impl Accuracy {
 }
 
 /// What one way of deciding achieves.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Rule {
     /// Queries of new classes, when only new classes are enrolled: the N-way
     /// accuracy of the literature.
@@ -428,7 +428,7 @@ pub struct Rule {
 }
 
 /// With one number of shots.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Shots {
     /// Items of each new class.
     pub shots: usize,
@@ -441,7 +441,7 @@ pub struct Shots {
 }
 
 /// How well new classes are recognised.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FewShot {
     /// The new classes.
     pub unseen_classes: Vec<u16>,
