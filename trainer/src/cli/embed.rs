@@ -8,6 +8,7 @@ use lookalike_trainer::files::{load_model, write_npy};
 use ndarray::Array1;
 
 use super::UsageError;
+use super::console::note;
 use super::options::{DataOptions, ThreadOptions, check_shape};
 
 /// Write embeddings and labels for other tools.
@@ -47,7 +48,7 @@ impl Embed {
             write_npy(&self.out, &embeddings)?;
             let labels_out = labels_path(&self.out);
             write_npy(&labels_out, &labels)?;
-            eprintln!("wrote {} and {}", self.out.display(), labels_out.display());
+            note!("wrote {} and {}", self.out.display(), labels_out.display());
             Ok(())
         })
     }

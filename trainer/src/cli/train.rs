@@ -12,7 +12,7 @@ use lookalike_trainer::train::{Checkpoint, EpochStats, Objective, Settings, Trai
 use serde::Serialize;
 
 use super::UsageError;
-use super::console::TrainingBar;
+use super::console::{TrainingBar, note};
 use super::options::{DataOptions, ThreadOptions};
 use super::output::print_json;
 
@@ -241,7 +241,7 @@ impl Train {
             let training = run_epochs("train", training, settings, Some(&checkpoint))?;
             let fingerprint = save_trained(&self.out, &training, &data)?;
             remove_checkpoint(&checkpoint)?;
-            eprintln!("wrote {}", self.out.display());
+            note!("wrote {}", self.out.display());
             if self.json {
                 print_json(&Summary {
                     model: &self.out,
@@ -280,7 +280,7 @@ impl Train {
                 checkpoint.display()
             );
         };
-        eprintln!("going on after epoch {}", training.epochs_done());
+        note!("going on after epoch {}", training.epochs_done());
         Ok(training)
     }
 }

@@ -5,11 +5,13 @@
 //!   core's own formats
 //! - [`AlignedBytes`]: a file in memory, aligned for zero-copy readers
 //! - [`safetensors`]: weights to and from PyTorch
+//! - [`FirmwareFile`]: a model or gallery as Rust or C source
 //! - [`write_npy`]: arrays for NumPy and its relatives
 
 mod aligned;
 mod atomic;
 mod embed;
+mod firmware;
 mod gallery;
 mod model;
 mod npy;
@@ -18,6 +20,7 @@ pub mod safetensors;
 pub use aligned::{AlignedBytes, ReadError};
 pub use atomic::{WriteError, write_atomically};
 pub use embed::{CodeKind, CodeKindError, CodedEmbeddings, Words, binarize, project};
+pub use firmware::{FirmwareFile, FirmwareFileError, Language};
 pub use gallery::{
     GalleryIoError, LoadedGallery, SearchError, load_gallery, load_gallery_of, save_gallery,
 };
