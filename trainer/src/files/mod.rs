@@ -6,6 +6,7 @@
 //! - [`AlignedBytes`]: a file in memory, aligned for zero-copy readers
 //! - [`safetensors`]: weights to and from PyTorch
 //! - [`FirmwareFile`]: a model or gallery as Rust or C source
+//! - [`EmbeddingTable`]: embeddings and labels for other tools
 //! - [`write_npy`]: arrays for NumPy and its relatives
 
 mod aligned;
@@ -16,6 +17,7 @@ mod gallery;
 mod model;
 mod npy;
 pub mod safetensors;
+mod table;
 
 pub use aligned::{AlignedBytes, ReadError};
 pub use atomic::{WriteError, write_atomically};
@@ -29,3 +31,4 @@ pub use model::{
     save_model, self_test_images, self_test_noise,
 };
 pub use npy::write_npy;
+pub use table::{EmbeddingTable, TableError, TableFormat, labels_path};
