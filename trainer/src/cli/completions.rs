@@ -20,8 +20,13 @@ pub struct Completions {
 impl Completions {
     /// Runs the command.
     pub fn run(self) -> anyhow::Result<()> {
-        let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut Cli::command(), "trainer", &mut script);
-        print(&String::from_utf8(script)?)
+        print(&script(self.shell))
     }
+}
+
+/// The completions for a shell.
+pub fn script(shell: Shell) -> String {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "trainer", &mut script);
+    String::from_utf8(script).expect("made of text")
 }

@@ -33,7 +33,7 @@ impl Man {
 }
 
 /// The pages of all commands: file names and contents.
-fn pages() -> Vec<(String, Vec<u8>)> {
+pub fn pages() -> Vec<(String, Vec<u8>)> {
     fn visit(command: &Command, pages: &mut Vec<(String, Vec<u8>)>) {
         let page = clap_mangen::Man::new(command.clone());
         let mut text = Vec::new();

@@ -25,6 +25,8 @@ mod output;
 mod quantize;
 mod scaling;
 mod search;
+#[cfg(test)]
+mod tests;
 mod train;
 
 /// Learns, measures and packs image embeddings for microcontrollers.
