@@ -245,3 +245,49 @@ fn average(input: &Map, grid: usize) -> Map {
     }
     output
 }
+
+/// Mean and variance of every channel of the three convolutions, where
+/// normalisation sees them: after pooling, where the layer pools.
+pub type Statistics = [Vec<[f64; 2]>; 3];
+
+/// Features of `images` through the network with batch normalisation: by
+/// `population`, else by the statistics of these images, which are returned.
+/// What is a bias without normalisation is added after it.
+pub fn normalized(
+    network: &Network,
+    parameters: &[f32],
+    images: &[&[u8]],
+    population: Option<&Statistics>,
+) -> (Vec<Vec<f64>>, Statistics) {
+    let tensors = network.tensors();
+    let mut maps: Vec<Map> =
+        images.iter().map(|pixels| forward(network, parameters, pixels).input).collect();
+    let mut statistics = Statistics::default();
+    for layer in 0..3 {
+        let [weights, shift] = [0, 1].map(|i| &parameters[tensors[2 * layer + i].range()]);
+        let no_bias = vec![0.0; shift.len()];
+        for map in &mut maps {
+            *map = conv(map, weights, &no_bias);
+            if layer < 2 {
+                *map = pool(map);
+            }
+        }
+        for channel in 0..shift.len() {
+            let area = maps[0].height * maps[0].width;
+            let of_channel = channel * area..(channel + 1) * area;
+            let count = (maps.len() * area) as f64;
+            let mean = maps.iter().flat_map(|m| &m.values[of_channel.clone()]).sum::<f64>() / count;
+            let squares = maps.iter().flat_map(|m| &m.values[of_channel.clone()]);
+            let variance = squares.map(|x| (x - mean) * (x - mean)).sum::<f64>() / count;
+            statistics[layer].push([mean, variance]);
+            let [mean, variance] = population.map_or([mean, variance], |p| p[layer][channel]);
+            for map in &mut maps {
+                for x in &mut map.values[of_channel.clone()] {
+                    let z = (*x - mean) / (variance + 1e-5).sqrt();
+                    *x = (z + f64::from(shift[channel])).max(0.0);
+                }
+            }
+        }
+    }
+    (maps.iter().map(|map| average(map, network.grid()).values).collect(), statistics)
+}

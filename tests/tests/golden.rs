@@ -2,7 +2,7 @@
 
 use lookalike::Network;
 use lookalike_tests::{Fixture, oracle};
-use lookalike_trainer::loss::{self, Mining, Pairs, Reduction, SmoothAp, Triplet};
+use lookalike_trainer::loss::{self, Margin, Mining, Pairs, Reduction, SmoothAp, Triplet};
 use lookalike_trainer::nn::{
     self, Activation, ConvNet, Packed, Parameters, State, linear_backward, linear_forward,
     normalize_backward, normalize_forward,
@@ -78,7 +78,7 @@ impl Batch {
     fn cross_entropy(&mut self) -> (f64, Parameters) {
         let logits = self.logits();
         let mut dlogits = logits.clone();
-        let loss = loss::cross_entropy(logits.view(), &self.labels, dlogits.view_mut());
+        let loss = loss::cross_entropy(logits.view(), &self.labels, 0.0, dlogits.view_mut());
         let mut gradient = Parameters::zeros(&self.network);
         let mut dfeatures = Array2::zeros(self.features.raw_dim());
         let (dweight, dbias) = gradient.classifier_mut();
@@ -174,7 +174,7 @@ fn every_golden_tensor_is_reproduced() {
         ("sum", all),
         ("mean_anchor", Triplet { reduction: Reduction::MeanAnchor, ..all }),
         ("mean_active", Triplet { reduction: Reduction::MeanActive, ..all }),
-        ("first10_alpha0.2", Triplet { margin: 0.2, anchors: Some(10), ..all }),
+        ("first10_alpha0.2", Triplet { margin: Margin::Hinge(0.2), anchors: Some(10), ..all }),
         ("batch_hard", Triplet { mining: Mining::Hard, reduction: Reduction::MeanAnchor, ..all }),
     ];
     for (name, triplet) in settings {

@@ -14,12 +14,17 @@ pub enum Purpose {
     Initialisation = 1,
     /// Order of the images in an epoch; the index is the epoch.
     Batches = 2,
-    /// Distortion of training images; the index is the epoch's or the image's.
+    /// Distortion of a training image; the index is the epoch, counted from 1,
+    /// times 2^32 plus the image's place in it.
     Augmentation = 3,
     /// Resampling of queries for confidence intervals.
     Bootstrap = 4,
     /// Choice of images, for example of an evaluation's queries.
     Selection = 5,
+    /// Views of training images and what is mixed; the index is the epoch.
+    Views = 6,
+    /// Choice of the images to enrol; the index is the draw's and the class's.
+    Enrolment = 7,
 }
 
 /// The generator for `purpose` and `index` in a run with `seed`.

@@ -296,7 +296,7 @@ const TABLE: &[Row] = &[
     },
     Row {
         name: "a damaged checkpoint",
-        spoil: |b| b.write("new.model.checkpoint", b"LKCHECKP\x01 but not really"),
+        spoil: |b| b.write("new.model.checkpoint", b"LKCHECKP\x02 but not really"),
         run: "train --loss triplet --data data --widths 4,4,8 --epochs 1 --out new.model --resume",
         code: 1,
         says: &["new.model.checkpoint", "damaged"],

@@ -80,6 +80,7 @@ fn each_loss_sampler_and_option_trains() {
         "--loss triplet --mining hard --reduction mean-anchor",
         "--loss triplet --mining semi-hard --reduction sum --lr 0.0001",
         "--loss triplet --anchors 10 --margin 0.2 --batches 3x8",
+        "--loss triplet --mining hard --margin soft --batches 3x8",
         "--loss smooth-ap --temperature 0.05 --batches 3x8 --schedule one-cycle",
         "--loss cross-entropy --optimizer sgd --momentum 0.9 --nesterov --weight-decay 0.001",
         "--loss cross-entropy --optimizer adamw --weight-decay 0.01 --schedule cosine --ema 0.9",
@@ -335,7 +336,7 @@ fn one_and_two_threads_give_the_same_bytes() {
 #[test]
 fn a_run_that_is_killed_and_resumed_ends_with_the_same_bytes() {
     let bench = Bench::new();
-    let run = "train --loss triplet --data data --widths 8,8,16 --epochs 300 --batch-size 20 --optimizer adam --schedule cosine --ema 0.99 --batches 3x6";
+    let run = "train --loss triplet --data data --widths 8,8,16 --epochs 300 --optimizer adam --schedule cosine --ema 0.99 --batches 3x6";
     bench.ok(&format!("{run} --out whole.model"));
     let mut kills = 0;
     loop {

@@ -8,9 +8,9 @@ use lookalike::{F32, Model, Network};
 use lookalike_trainer::data::{Sampler, Split};
 use lookalike_trainer::files::{AlignedBytes, load_model};
 use lookalike_trainer::loss::Triplet;
-use lookalike_trainer::optim::{OptimizerKind, Schedule};
+use lookalike_trainer::optim::OptimizerKind;
 use lookalike_trainer::retrieval::{self, Options, search};
-use lookalike_trainer::train::{Objective, Settings, Training};
+use lookalike_trainer::train::{Objective, PairLoss, Settings, Training};
 use serde_json::{Value, json};
 
 use super::options::{DataOptions, ThreadOptions, check_shape};
@@ -105,24 +105,20 @@ impl Bench {
         let momentum = OptimizerKind::Sgd { momentum: 0.9, nesterov: false, weight_decay: 0.0 };
         let (objective, optimizer, classes) = match loss {
             BenchLoss::CrossEntropy => {
-                (Objective::CrossEntropy, momentum, data.class_count() as u16)
+                (Objective::CROSS_ENTROPY, momentum, data.class_count() as u16)
             }
             BenchLoss::Triplet => (
-                Objective::Triplet(Triplet::default()),
+                Objective::pairs(PairLoss::Triplet(Triplet::default())),
                 OptimizerKind::Adam { weight_decay: 0.0 },
                 0,
             ),
         };
+        let network = Network::REFERENCE.with_classes(classes)?;
         let settings = Settings {
-            network: Network::REFERENCE.with_classes(classes)?,
-            objective,
             optimizer,
-            lr: 0.001,
-            schedule: Schedule::Constant,
             epochs,
             sampler: Sampler::Shuffled { batch_size },
-            ema: None,
-            seed: 0,
+            ..Settings::plain(network, objective, 0)
         };
         let mut training = Training::new(settings, &data)?;
         let mut seconds = Vec::new();

@@ -97,12 +97,13 @@ impl TrainingBar {
         if let Some(accuracy) = stats.accuracy {
             line.push_str(&format!(", training accuracy {:.2} %", 100.0 * accuracy));
         }
-        if let Some(t) = stats.triplets {
+        if let Some(pairs) = stats.pairs {
+            if let Some(active) = pairs.active {
+                line.push_str(&format!(", active {:.2} %", 100.0 * active));
+            }
             line.push_str(&format!(
-                ", active {:.2} %, mean distance of positives {:.3}, of negatives {:.3}",
-                100.0 * t.active,
-                t.positive,
-                t.negative
+                ", mean distance of positives {:.3}, of negatives {:.3}",
+                pairs.positive, pairs.negative
             ));
         }
         line.push_str(&format!(" ({:.1} s)", self.started.elapsed().as_secs_f64()));

@@ -8,16 +8,16 @@ use anyhow::Context;
 use clap::Args;
 use image::GrayImage;
 use lookalike::{Network, Packing, Shape};
-use lookalike_trainer::data::{Dataset, Sampler, Source, Split};
+use lookalike_trainer::data::{Dataset, Source, Split};
 use lookalike_trainer::figures::{SheetRow, precision_recall_svg, retrieval_sheet_png};
 use lookalike_trainer::files::{
     LoadedModel, load_model, save_gallery, save_model, write_atomically,
 };
 use lookalike_trainer::loss::Triplet;
-use lookalike_trainer::optim::{OptimizerKind, Schedule};
+use lookalike_trainer::optim::OptimizerKind;
 use lookalike_trainer::quantize::{self, Calibration};
 use lookalike_trainer::retrieval::{Evaluation, Options, search, table};
-use lookalike_trainer::train::{Objective, Settings, Training};
+use lookalike_trainer::train::{Objective, PairLoss, Settings, Training};
 use ndarray::{Array2, Axis};
 use serde::Serialize;
 
@@ -99,13 +99,13 @@ impl Demo {
         let contenders = [
             Contender {
                 name: "cross-entropy",
-                objective: Objective::CrossEntropy,
+                objective: Objective::CROSS_ENTROPY,
                 optimizer: OptimizerKind::Sgd { momentum: 0.9, nesterov: false, weight_decay: 0.0 },
                 classes: 10,
             },
             Contender {
                 name: "triplet",
-                objective: Objective::Triplet(Triplet::default()),
+                objective: Objective::pairs(PairLoss::Triplet(Triplet::default())),
                 optimizer: OptimizerKind::Adam { weight_decay: 0.0 },
                 classes: 0,
             },
@@ -156,19 +156,14 @@ impl Demo {
     }
 
     fn train(&self, contender: &Contender, data: &Dataset) -> anyhow::Result<LoadedModel> {
+        let network = Network::REFERENCE.with_classes(contender.classes)?;
         let settings = Settings {
-            network: Network::REFERENCE.with_classes(contender.classes)?,
-            objective: contender.objective,
             optimizer: contender.optimizer,
-            lr: 0.001,
-            schedule: Schedule::Constant,
             epochs: self.epochs,
-            sampler: Sampler::Shuffled { batch_size: 64 },
-            ema: None,
-            seed: self.seed,
+            ..Settings::plain(network, contender.objective, self.seed)
         };
         let training = Training::new(settings, data)?;
-        let training = run_epochs(contender.name, training, settings, None)?;
+        let training = run_epochs(contender.name, training, None)?;
         let path = self.out.join(format!("{}.model", contender.name));
         save_trained(&path, &training, data)?;
         Ok(load_model(&path)?)

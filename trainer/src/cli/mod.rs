@@ -23,6 +23,7 @@ mod man;
 mod options;
 mod output;
 mod quantize;
+mod results;
 mod scaling;
 mod search;
 #[cfg(test)]
@@ -51,6 +52,7 @@ enum Command {
     Calibrate(calibrate::Calibrate),
     Quantize(quantize::Quantize),
     Codes(codes::Codes),
+    Results(results::Results),
     Gallery(gallery::Gallery),
     Search(search::Search),
     Embed(embed::Embed),
@@ -80,6 +82,7 @@ pub fn run() -> ExitCode {
         Command::Calibrate(command) => command.run(),
         Command::Quantize(command) => command.run(),
         Command::Codes(command) => command.run(),
+        Command::Results(command) => command.run(),
         Command::Gallery(command) => command.run(),
         Command::Search(command) => command.run(),
         Command::Embed(command) => command.run(),

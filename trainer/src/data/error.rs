@@ -103,6 +103,16 @@ pub enum DataError {
         /// Number of classes.
         classes: usize,
     },
+    /// There are not enough training images for a validation split.
+    #[error(
+        "{images} training images cannot be divided into `fit` and `validation`: at least {least} are needed"
+    )]
+    TooFewToDivide {
+        /// How many there are.
+        images: usize,
+        /// How many there must be.
+        least: usize,
+    },
     /// A selection of classes leaves no image.
     #[error("the chosen classes leave no image; choose or keep at least one class that has images")]
     EmptySelection,

@@ -5,7 +5,9 @@
 //! - [`mnist`]: the data set that is compiled into the program
 //! - [`image_file`]: one picture, as a network's input
 //! - [`Sampler`]: batches, shuffled or P classes x K images
+//! - [`Augmentation`]: random distortions of training images
 
+mod augment;
 mod dataset;
 mod error;
 pub mod idx;
@@ -15,6 +17,7 @@ pub mod mnist;
 mod sampler;
 mod source;
 
+pub use augment::{Augmentation, Fill, View};
 pub use dataset::Dataset;
 pub use error::DataError;
 pub use image_file::ImageFileError;

@@ -20,15 +20,49 @@ pub enum Split {
     Train,
     /// What is measured on.
     Test,
+    /// The training images but those of `validation`: to learn from while
+    /// settings are being chosen.
+    Fit,
+    /// Every sixth training image, from the sixth on: to choose settings by,
+    /// so that the test images stay unseen.
+    Validation,
 }
+
+/// One in so many training images is for validation.
+const VALIDATION: usize = 6;
 
 impl fmt::Display for Split {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Split::Train => "train",
             Split::Test => "test",
+            Split::Fit => "fit",
+            Split::Validation => "validation",
         })
     }
+}
+
+impl Split {
+    /// The split that items are enrolled from when this one's images are the
+    /// queries; `None` where the queries would be among them.
+    pub fn enrolled_from(self) -> Option<Split> {
+        match self {
+            Split::Test => Some(Split::Train),
+            Split::Validation => Some(Split::Fit),
+            Split::Train | Split::Fit => None,
+        }
+    }
+}
+
+/// The part of the training images that is `split`, [`Split::Fit`] or
+/// [`Split::Validation`].
+fn part(train: &Dataset, split: Split) -> Result<Dataset, DataError> {
+    if train.len() < VALIDATION {
+        return Err(DataError::TooFewToDivide { images: train.len(), least: VALIDATION });
+    }
+    let wanted = split == Split::Validation;
+    let is_wanted = |&i: &u32| (i as usize % VALIDATION == VALIDATION - 1) == wanted;
+    Ok(train.subset(&(0..train.len() as u32).filter(is_wanted).collect::<Vec<u32>>()))
 }
 
 /// Where images come from: the value of `--data`.
@@ -72,6 +106,14 @@ impl Source {
     /// A file is missing, ambiguous or damaged, or the files do not belong
     /// together; see [`DataError`].
     pub fn load(&self, split: Split) -> Result<Dataset, DataError> {
+        match split {
+            Split::Train | Split::Test => self.load_files(split),
+            Split::Fit | Split::Validation => part(&self.load_files(Split::Train)?, split),
+        }
+    }
+
+    /// Loads [`Split::Train`] or [`Split::Test`].
+    fn load_files(&self, split: Split) -> Result<Dataset, DataError> {
         let path = match self {
             Source::Mnist if split == Split::Train => return Ok(mnist::train()),
             Source::Mnist => return Ok(mnist::test()),
@@ -81,7 +123,7 @@ impl Source {
         let images = Idx::open(&listing.find(split, Content::Images)?)?;
         let labels = Idx::open(&listing.find(split, Content::Labels)?)?;
         let classes = match split {
-            Split::Train => None,
+            Split::Train | Split::Fit | Split::Validation => None,
             Split::Test => match listing.find(Split::Train, Content::Labels) {
                 Ok(path) => Some(labelled::count_classes(Idx::open(&path)?)?),
                 Err(DataError::Missing { .. }) => None,
@@ -131,11 +173,10 @@ impl<'a> Listing<'a> {
             !name.strip_suffix(".gz").is_some_and(|plain| all.iter().any(|other| *other == plain))
         });
         let path = self.path.to_path_buf();
-        let wanted = || match (split, content) {
-            (Split::Train, Content::Images) => "training images".to_string(),
-            (Split::Train, Content::Labels) => "training labels".to_string(),
-            (Split::Test, Content::Images) => "test images".to_string(),
-            (Split::Test, Content::Labels) => "test labels".to_string(),
+        let wanted = || {
+            let split = if split == Split::Test { "test" } else { "training" };
+            let content = if content == Content::Images { "images" } else { "labels" };
+            format!("{split} {content}")
         };
         match candidates.as_slice() {
             [name] => Ok(path.join(name)),
@@ -156,7 +197,7 @@ impl<'a> Listing<'a> {
 
 /// MNIST's own name for a file.
 fn example(split: Split, content: Content) -> String {
-    let split = if split == Split::Train { "train" } else { "t10k" };
+    let split = if split == Split::Test { "t10k" } else { "train" };
     let content = if content == Content::Images { "images-idx3" } else { "labels-idx1" };
     format!("{split}-{content}-ubyte")
 }
@@ -247,6 +288,29 @@ mod tests {
             assert_eq!((train.labels.as_slice(), train.class_count()), ([0, 6, 2].as_slice(), 7));
             assert_eq!((test.labels.as_slice(), test.class_count()), ([1, 2].as_slice(), 7));
             assert!(test.image(1).iter().all(|&pixel| pixel == 2));
+        }
+    }
+
+    #[test]
+    fn fit_and_validation_divide_the_training_images() {
+        let directory = tempfile::tempdir().unwrap();
+        let labels: Vec<u8> = (0..20).collect();
+        write(directory.path(), "train", "", &labels);
+        let validation = load(directory.path(), Split::Validation).unwrap();
+        assert_eq!(
+            (validation.labels.as_slice(), validation.class_count()),
+            (&[5, 11, 17][..], 20)
+        );
+        assert!(validation.image(1).iter().all(|&pixel| pixel == 11));
+        let fit = load(directory.path(), Split::Fit).unwrap();
+        let others = (0..20).filter(|label| !validation.labels.contains(label));
+        assert_eq!((fit.labels, fit.class_names.len()), (others.collect(), 20));
+        assert_eq!(Source::Mnist.load(Split::Validation).unwrap().len(), 10_000);
+
+        write(directory.path(), "train", "", &labels[..5]);
+        for split in [Split::Fit, Split::Validation] {
+            let error = load(directory.path(), split).unwrap_err().to_string();
+            assert!(error.contains("5 training images"), "{error}");
         }
     }
 

@@ -3,10 +3,12 @@
 //! They are returned as bytes or text; how they reach a file is the caller's
 //! choice.
 
+mod per_class;
 mod precision_recall;
 mod scaling;
 mod sheet;
 
-pub use precision_recall::{FigureError, precision_recall_svg};
+pub use per_class::per_class_svg;
+pub use precision_recall::{Curve, FigureError, curves_svg, precision_recall_svg};
 pub use scaling::{Panel, scaling_svg};
 pub use sheet::{SheetError, SheetRow, retrieval_sheet_png};

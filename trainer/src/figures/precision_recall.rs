@@ -27,16 +27,45 @@ pub(super) const FINE: u32 = 8;
 #[error("the plot could not be drawn: {0}")]
 pub struct FigureError(pub(super) String);
 
-/// Draws the raw mean precision-recall curve of each named evaluation, with its
-/// mAP in the legend, and returns the SVG document.
+/// A curve to be drawn.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Curve<'a> {
+    /// What it is of.
+    pub name: &'a str,
+    /// For the legend.
+    pub mean_average_precision: f64,
+    /// Recall and precision, by ascending recall.
+    pub points: Vec<[f64; 2]>,
+}
+
+impl<'a> Curve<'a> {
+    /// The raw mean curve of an evaluation.
+    pub fn of(name: &'a str, evaluation: &Evaluation) -> Curve<'a> {
+        let points = evaluation.curves.raw.iter().map(|point| [point.recall, point.precision]);
+        let mean_average_precision = evaluation.mean.average_precision;
+        Curve { name, mean_average_precision, points: points.collect() }
+    }
+}
+
+/// [`curves_svg`] of the raw mean curve of each named evaluation.
+///
+/// # Errors
+/// When the plotting library fails.
+pub fn precision_recall_svg(evaluations: &[(&str, &Evaluation)]) -> Result<String, FigureError> {
+    let curves: Vec<Curve<'_>> = evaluations.iter().map(|(name, e)| Curve::of(name, e)).collect();
+    curves_svg(&curves)
+}
+
+/// Draws precision-recall curves, each with its mAP in the legend, and returns
+/// the SVG document.
 ///
 /// Both axes run from 0 to 1. More than six curves repeat the colours.
 ///
 /// # Errors
 /// When the plotting library fails.
-pub fn precision_recall_svg(evaluations: &[(&str, &Evaluation)]) -> Result<String, FigureError> {
+pub fn curves_svg(curves: &[Curve<'_>]) -> Result<String, FigureError> {
     let mut svg = String::new();
-    draw(&mut svg, evaluations).map_err(|error| FigureError(error.to_string()))?;
+    draw(&mut svg, curves).map_err(|error| FigureError(error.to_string()))?;
     Ok(in_pixels(&svg, SIZE))
 }
 
@@ -47,10 +76,7 @@ pub(super) fn in_pixels(svg: &str, (width, height): (u32, u32)) -> String {
     svg.replacen(&fine, &format!("width=\"{width}\" height=\"{height}\""), 1)
 }
 
-fn draw(
-    svg: &mut String,
-    evaluations: &[(&str, &Evaluation)],
-) -> Result<(), Box<dyn std::error::Error>> {
+fn draw(svg: &mut String, curves: &[Curve<'_>]) -> Result<(), Box<dyn std::error::Error>> {
     let root = SVGBackend::with_string(svg, (SIZE.0 * FINE, SIZE.1 * FINE)).into_drawing_area();
     root.fill(&WHITE)?;
     let mut chart = ChartBuilder::on(&root)
@@ -73,12 +99,12 @@ fn draw(
         .label_style(("sans-serif", 15 * FINE))
         .axis_desc_style(("sans-serif", 17 * FINE))
         .draw()?;
-    for (index, (name, evaluation)) in evaluations.iter().enumerate() {
+    for (index, curve) in curves.iter().enumerate() {
         let style = PALETTE[index % PALETTE.len()].stroke_width(3 * FINE);
-        let points = evaluation.curves.raw.iter().map(|point| (point.recall, point.precision));
+        let points = curve.points.iter().map(|&[recall, precision]| (recall, precision));
         chart
             .draw_series(LineSeries::new(points, style))?
-            .label(format!("{name}, mAP {:.4}", evaluation.mean.average_precision))
+            .label(format!("{}, mAP {:.4}", curve.name, curve.mean_average_precision))
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 24 * FINE as i32, y)], style));
     }
     chart

@@ -1,16 +1,28 @@
 //! Losses of a batch, each with its hand-written gradient.
 //!
-//! [`CrossEntropy`](cross_entropy) looks at the classifier's logits. The
-//! others look at the embeddings through all pairwise similarities
-//! ([`Pairs`]): they fill a B x B matrix of gradients, and one small GEMM turns
-//! it into the gradient of the embeddings. Derivations: `docs/gradients.md`.
+//! [`cross_entropy`] looks at the classifier's logits, [`CosineSoftmax`] at the
+//! cosines between embeddings and a weight for each class. The others look at
+//! the embeddings through all pairwise similarities ([`Pairs`]): they fill a
+//! B x B matrix of gradients, and one small GEMM turns it into the gradient of
+//! the embeddings. Derivations: `docs/gradients.md`.
 
+mod cosine_softmax;
 mod cross_entropy;
+mod margin;
 mod pairs;
+mod pixel_similarity;
+mod sigmoid;
 mod smooth_ap;
+mod supervised_contrastive;
+#[cfg(test)]
+mod tests;
 mod triplet;
 
+pub use cosine_softmax::{CosineBuffers, CosineSoftmax, CosineStats};
 pub use cross_entropy::cross_entropy;
+pub use margin::{Margin, ParseMarginError};
 pub use pairs::Pairs;
+pub use pixel_similarity::PixelSimilarity;
 pub use smooth_ap::SmoothAp;
+pub use supervised_contrastive::SupervisedContrastive;
 pub use triplet::{Mining, Reduction, Triplet, TripletStats};

@@ -1,5 +1,6 @@
 //! 3x3 convolution, ReLU and adaptive average-pooling: the last layer of the
-//! trunk, whose output is the feature vector.
+//! trunk, whose output is the feature vector. Batch normalisation, where there
+//! is one, comes between convolution and ReLU (`relu` false).
 
 use lookalike::{Network, Shape};
 use pulp::Simd;
@@ -26,48 +27,39 @@ impl ConvAvg {
         ConvAvg { network: *network, output, patches }
     }
 
-    /// `activation = max(0, weights * input + bias)`, then the mean over each
-    /// grid cell into `features`, `[images][channel][gy][gx]`.
+    /// `activation = max(0, weights * input + bias)`, the maximum only if `relu`.
     #[inline(always)]
-    pub fn forward<S: Simd>(
+    pub fn convolve<S: Simd>(
         &self,
         simd: S,
         input: &[f32],
         (weights, bias): (&[f32], &[f32]),
         activation: &mut [f32],
-        features: &mut [f32],
+        (images, relu): (usize, bool),
     ) {
-        let images = features.len() / self.network.embedding_len();
         let patches = self.patches.of(images);
         let (blocks, last) = patches.as_chunks::<PIXELS>();
         for_each_column!(simd, self.output.channels, |column, V| {
             for (i, block) in blocks.iter().enumerate() {
                 let to = &mut activation[i * PIXELS * self.output.channels..];
-                self.convolve::<S, PIXELS, V>(simd, input, (weights, bias), block, column, to);
+                self.block::<S, PIXELS, V>(simd, input, (weights, bias), (block, column, relu), to);
             }
             for (i, pixel) in last.iter().enumerate() {
                 let to = &mut activation[(blocks.len() * PIXELS + i) * self.output.channels..];
-                self.convolve::<S, 1, V>(simd, input, (weights, bias), &[*pixel], column, to);
+                let pixel = &[*pixel];
+                self.block::<S, 1, V>(simd, input, (weights, bias), (pixel, column, relu), to);
             }
         });
-        let len = self.output.len();
-        for (features, activation) in features
-            .chunks_exact_mut(self.network.embedding_len())
-            .zip(activation.chunks_exact(len))
-        {
-            self.average(activation, features);
-        }
     }
 
     /// `P` pixels, `V` vectors of output channels.
     #[inline(always)]
-    fn convolve<S: Simd, const P: usize, const V: usize>(
+    fn block<S: Simd, const P: usize, const V: usize>(
         &self,
         simd: S,
         input: &[f32],
         (weights, bias): (&[f32], &[f32]),
-        patches: &[usize; P],
-        column: usize,
+        (patches, column, relu): (&[usize; P], usize, bool),
         activation: &mut [f32],
     ) {
         let outputs = self.output.channels;
@@ -82,7 +74,9 @@ impl ConvAvg {
             for v in 0..V {
                 // A comparison, not a maximum: a NaN must come through.
                 let negative = simd.less_than_f32s(sums[p][v], zero);
-                sums[p][v] = simd.select_f32s(negative, zero, sums[p][v]);
+                if relu {
+                    sums[p][v] = simd.select_f32s(negative, zero, sums[p][v]);
+                }
             }
             store(simd, activation, p * outputs + column, &sums[p]);
         }
@@ -99,9 +93,19 @@ impl ConvAvg {
         })
     }
 
-    /// One image's grid means.
+    /// The mean of `activation` over each grid cell, `[images][channel][gy][gx]`.
     #[inline(always)]
-    fn average(&self, activation: &[f32], features: &mut [f32]) {
+    pub fn average(&self, activation: &[f32], features: &mut [f32]) {
+        for (features, activation) in features
+            .chunks_exact_mut(self.network.embedding_len())
+            .zip(activation.chunks_exact(self.output.len()))
+        {
+            self.average_image(activation, features);
+        }
+    }
+
+    #[inline(always)]
+    fn average_image(&self, activation: &[f32], features: &mut [f32]) {
         let cells = self.network.grid() * self.network.grid();
         for (cell, [rows, columns], scale) in self.cells() {
             for from in (0..self.output.channels).step_by(LANES) {
@@ -123,29 +127,33 @@ impl ConvAvg {
         }
     }
 
-    /// `weights` is `[ky][kx][out][in]`, `dweights` is `[ky][kx][in][out]`; it
-    /// and `dbias` are added to, `dinput` is overwritten. `dactivation` is
-    /// scratch of the activation's size.
+    /// The gradient of the activation from that of the features: each pixel
+    /// collects from the cells that it is in, where the ReLU let it through.
     #[inline(always)]
-    pub fn backward<S: Simd>(
-        &self,
-        simd: S,
-        (input, dinput): (&[f32], &mut [f32]),
-        weights: &[f32],
-        (activation, dactivation): (&[f32], &mut [f32]),
-        dfeatures: &[f32],
-        (dweights, dbias): (&mut [f32], &mut [f32]),
-    ) {
-        let images = dfeatures.len() / self.network.embedding_len();
+    pub fn average_backward(&self, dfeatures: &[f32], activation: &[f32], dactivation: &mut [f32]) {
         let len = self.output.len();
         for ((dfeatures, activation), dactivation) in dfeatures
             .chunks_exact(self.network.embedding_len())
             .zip(activation.chunks_exact(len))
             .zip(dactivation.chunks_exact_mut(len))
         {
-            self.average_backward(dfeatures, activation, dactivation);
+            self.average_image_backward(dfeatures, activation, dactivation);
         }
-        let dactivation = &dactivation[..images * len];
+    }
+
+    /// `weights` is `[ky][kx][out][in]`, `dweights` is `[ky][kx][in][out]`; it
+    /// and `dbias` are added to, `dinput` is overwritten.
+    #[inline(always)]
+    pub fn convolve_backward<S: Simd>(
+        &self,
+        simd: S,
+        (input, dinput): (&[f32], &mut [f32]),
+        weights: &[f32],
+        dactivation: &[f32],
+        (dweights, dbias): (&mut [f32], &mut [f32]),
+        images: usize,
+    ) {
+        let dactivation = &dactivation[..images * self.output.len()];
         for pixel in dactivation.chunks_exact(self.output.channels) {
             for (db, d) in dbias.iter_mut().zip(pixel) {
                 *db += d;
@@ -184,10 +192,13 @@ impl ConvAvg {
         });
     }
 
-    /// Each pixel collects the gradients of the cells that it is in, where the
-    /// ReLU let it through.
     #[inline(always)]
-    fn average_backward(&self, dfeatures: &[f32], activation: &[f32], dactivation: &mut [f32]) {
+    fn average_image_backward(
+        &self,
+        dfeatures: &[f32],
+        activation: &[f32],
+        dactivation: &mut [f32],
+    ) {
         let cells = self.network.grid() * self.network.grid();
         dactivation.fill(0.0);
         for (cell, [rows, columns], scale) in self.cells() {

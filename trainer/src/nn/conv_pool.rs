@@ -1,4 +1,5 @@
-//! 3x3 convolution, ReLU and 2x2 max-pooling as one layer.
+//! 3x3 convolution, ReLU and 2x2 max-pooling as one layer; without the ReLU
+//! (`relu` false) where batch normalisation follows.
 //!
 //! The forward pass computes the four sums of a pooling window together, keeps
 //! the largest and which of the four it was. Rows and columns that pooling
@@ -42,8 +43,9 @@ impl ConvPool {
         [0, pixel, row, row + pixel]
     }
 
-    /// `pooled = max(0, max over the window of (weights * input + bias))`,
-    /// `argmax` the position 0 to 3 of that maximum, the first of equals.
+    /// `pooled = max(0, max over the window of (weights * input + bias))`, the
+    /// outer maximum only if `relu`; `argmax` the position 0 to 3 of the inner
+    /// one, the first of equals.
     #[inline(always)]
     pub fn forward<S: Simd>(
         &self,
@@ -52,7 +54,7 @@ impl ConvPool {
         (weights, bias): (&[f32], &[f32]),
         pooled: &mut [f32],
         argmax: &mut [u32],
-        images: usize,
+        (images, relu): (usize, bool),
     ) {
         let windows = self.windows.of(images);
         let (pairs, last) = windows.as_chunks::<2>();
@@ -65,7 +67,7 @@ impl ConvPool {
                     (weights, bias),
                     pair,
                     column,
-                    (pooled, argmax, at),
+                    (pooled, argmax, at, relu),
                 );
             }
             for window in last {
@@ -77,7 +79,7 @@ impl ConvPool {
                     (weights, bias),
                     window,
                     column,
-                    (pooled, argmax, at),
+                    (pooled, argmax, at, relu),
                 );
             }
         });
@@ -92,7 +94,7 @@ impl ConvPool {
         (weights, bias): (&[f32], &[f32]),
         windows: &[usize],
         column: usize,
-        (pooled, argmax, at): (&mut [f32], &mut [u32], usize),
+        (pooled, argmax, at, relu): (&mut [f32], &mut [u32], usize, bool),
     ) {
         let (row, run, patches) = (self.windows.row(), self.windows.run(), self.patches());
         let bias = load::<S, V>(simd, bias, column);
@@ -121,15 +123,18 @@ impl ConvPool {
                     position = simd.select_u32s(larger, simd.splat_u32s(q as u32), position);
                 }
                 positions[v] = position;
-                // A comparison, not a maximum: a NaN must come through.
-                let negative = simd.less_than_f32s(largest[v], zero);
-                largest[v] = simd.select_f32s(negative, zero, largest[v]);
+                if relu {
+                    // A comparison, not a maximum: a NaN must come through.
+                    let negative = simd.less_than_f32s(largest[v], zero);
+                    largest[v] = simd.select_f32s(negative, zero, largest[v]);
+                }
             }
             store(simd, pooled, at, &largest);
         }
     }
 
-    /// The first layer's backward pass: no gradient for the image.
+    /// The first layer's backward pass: no gradient for the image. With `relu`
+    /// only positive pooled values pass their gradient on.
     ///
     /// `dweights` is `[ky][kx][in][out]`; it and `dbias` are added to. With few
     /// input channels all of a window's patches are multiplied densely, the
@@ -141,7 +146,7 @@ impl ConvPool {
         input: &[f32],
         (pooled, argmax, dpooled): (&[f32], &[u32], &[f32]),
         (dweights, dbias): (&mut [f32], &mut [f32]),
-        images: usize,
+        (images, relu): (usize, bool),
     ) {
         for_each_column!(simd, self.outputs, |column, V| {
             for channel in 0..self.windows.input.channels {
@@ -151,7 +156,7 @@ impl ConvPool {
                     (pooled, argmax, dpooled),
                     (&mut dweights[channel * self.outputs..], dbias),
                     (channel, column),
-                    images,
+                    (images, relu),
                 );
             }
         });
@@ -166,7 +171,7 @@ impl ConvPool {
         (pooled, argmax, dpooled): (&[f32], &[u32], &[f32]),
         (dweights, dbias): (&mut [f32], &mut [f32]),
         (channel, column): (usize, usize),
-        images: usize,
+        (images, relu): (usize, bool),
     ) {
         let zero = simd.splat_f32s(0.0);
         let mut dw = [[zero; V]; 9];
@@ -178,8 +183,10 @@ impl ConvPool {
             let mut gradient = load::<S, V>(simd, dpooled, at);
             let (positions, _) = S::as_simd_u32s(&argmax[at..at + V * S::F32_LANES]);
             for v in 0..V {
-                let active = simd.greater_than_f32s(values[v], zero);
-                gradient[v] = simd.select_f32s(active, gradient[v], zero);
+                if relu {
+                    let active = simd.greater_than_f32s(values[v], zero);
+                    gradient[v] = simd.select_f32s(active, gradient[v], zero);
+                }
                 db[v] = simd.add_f32s(db[v], gradient[v]);
             }
             let mut patch = [0.0; 16];
@@ -214,7 +221,8 @@ impl ConvPool {
 
     /// The backward pass of a later layer. `weights` and `dweights` are
     /// `[out][ky][kx][in]`; `dweights` and `dbias` are added to, `dinput` is
-    /// overwritten. `channels` is the number of output channels in use.
+    /// overwritten. `channels` is the number of output channels in use. `relu`
+    /// as in [`ConvPool::backward_first`].
     #[inline(always)]
     #[allow(clippy::too_many_arguments)]
     pub fn backward<S: Simd>(
@@ -226,7 +234,7 @@ impl ConvPool {
         (dweights, dbias): (&mut [f32], &mut [f32]),
         channels: usize,
         routed: &mut Vec<Routed>,
-        images: usize,
+        (images, relu): (usize, bool),
     ) {
         let kernel = 3 * self.windows.run();
         let pooled_len = self.windows.per_image() * self.outputs;
@@ -245,6 +253,7 @@ impl ConvPool {
                     ),
                     channel,
                     routed,
+                    relu,
                 );
                 let routed = &routed[..count];
                 dbias[channel] += routed.iter().map(|r| r.gradient).sum::<f32>();
@@ -267,6 +276,7 @@ impl ConvPool {
         (pooled, argmax, dpooled): (&[f32], &[u32], &[f32]),
         channel: usize,
         routed: &mut [Routed],
+        relu: bool,
     ) -> usize {
         let patches = self.patches();
         let mut count = 0;
@@ -278,7 +288,7 @@ impl ConvPool {
         {
             // Written always, counted when active: no branch to mispredict.
             routed[count] = Routed { patch: window + patches[position as usize & 3], gradient };
-            count += usize::from(value > 0.0);
+            count += usize::from(!relu || value > 0.0);
         }
         count
     }

@@ -9,11 +9,16 @@ use super::Packed;
 use super::conv_avg::ConvAvg;
 use super::conv_pool::{ConvPool, Routed};
 use super::lanes::padded;
+use super::norm::Norm;
 use super::packed::{Layout, unpack_gradient};
 
 /// Images that one thread takes through all layers at a time. Fixed: the
 /// order in which gradients are added follows from it.
 pub const CHUNK: usize = 8;
+
+/// With batch normalisation, the most images of a chunk: its statistics are
+/// over a chunk.
+pub const NORM_CHUNK: usize = 32;
 
 /// A network's trunk, ready to run: its geometry and the processor's
 /// instruction set. Parameters and activations are apart.
@@ -22,6 +27,11 @@ pub struct ConvNet {
     network: Network,
     arch: Arch,
     layout: Layout,
+    /// Images of a chunk.
+    chunk: usize,
+    normalized: bool,
+    /// The biases of a convolution that is normalised.
+    no_bias: Vec<f32>,
     input: Shape,
     pool1: Shape,
     pool2: Shape,
@@ -36,9 +46,25 @@ pub struct ConvNet {
 #[derive(Clone, Debug)]
 pub struct State {
     chunks: Vec<Chunk>,
+    /// Images of a chunk.
+    images: usize,
 }
 
-/// The activations of up to [`CHUNK`] images; `d...` is the gradient of what
+impl State {
+    /// The input of image `index` of the last batch, height x width x channels.
+    pub fn input(&self, index: usize) -> &[f32] {
+        let input = &self.chunks[index / self.images].input;
+        let len = input.len() / self.images;
+        &input[index % self.images * len..][..len]
+    }
+
+    /// The normalisation of each chunk, over the first `images` of the batch.
+    pub(super) fn norms(&self, images: usize) -> impl Iterator<Item = &[Norm; 3]> {
+        self.chunks[..images.div_ceil(self.images)].iter().flat_map(|chunk| &chunk.norms)
+    }
+}
+
+/// The activations of a chunk's images; `d...` is the gradient of what
 /// it is named after.
 #[derive(Clone, Debug)]
 struct Chunk {
@@ -52,6 +78,11 @@ struct Chunk {
     dpool2: Vec<f32>,
     dconv3: Vec<f32>,
     routed: Vec<Routed>,
+    /// Where the gradient of a normalised convolution's bias goes: it is zero
+    /// but for rounding.
+    unused_bias: Vec<f32>,
+    /// Of the three layers, with batch normalisation.
+    norms: Option<[Norm; 3]>,
     /// In the layout of [`Layout`]; empty where no backward pass is wanted.
     gradient: Vec<f32>,
 }
@@ -63,16 +94,35 @@ fn with_padded_channels(shape: Shape) -> Shape {
 impl ConvNet {
     /// Prepares `network`; its classifier plays no part here.
     pub fn new(network: &Network) -> ConvNet {
+        ConvNet::with_chunks(network, CHUNK, false)
+    }
+
+    /// As [`ConvNet::new`], with batch normalisation before each ReLU. Batches
+    /// of `images` are cut into equal chunks of up to [`NORM_CHUNK`] images;
+    /// where a network has a bias, this one has the normalisation's shift.
+    ///
+    /// # Panics
+    /// When `images` is 0.
+    pub fn normalized(network: &Network, images: usize) -> ConvNet {
+        let chunk = images.div_ceil(images.div_ceil(NORM_CHUNK));
+        ConvNet::with_chunks(network, chunk, true)
+    }
+
+    fn with_chunks(network: &Network, chunk: usize, normalized: bool) -> ConvNet {
         let input = network.input();
         let [pool1, pool2, conv3] =
             [network.pool1(), network.pool2(), network.conv3()].map(with_padded_channels);
+        let layout = Layout::new(network);
         ConvNet {
             network: *network,
             arch: Arch::new(),
-            layout: Layout::new(network),
-            layer1: ConvPool::new(input, pool1, CHUNK),
-            layer2: ConvPool::new(pool1, pool2, CHUNK),
-            layer3: ConvAvg::new(network, pool2, conv3, CHUNK),
+            chunk,
+            normalized,
+            no_bias: vec![0.0; layout.outputs.into_iter().max().unwrap_or(0)],
+            layout,
+            layer1: ConvPool::new(input, pool1, chunk),
+            layer2: ConvPool::new(pool1, pool2, chunk),
+            layer3: ConvAvg::new(network, pool2, conv3, chunk),
             input,
             pool1,
             pool2,
@@ -88,25 +138,34 @@ impl ConvNet {
     /// Space for batches of up to `images`, with gradients if `training`.
     pub fn state(&self, images: usize, training: bool) -> State {
         let chunk = self.chunk(training);
-        State { chunks: vec![chunk; images.div_ceil(CHUNK)] }
+        State { chunks: vec![chunk; images.div_ceil(self.chunk)], images: self.chunk }
     }
 
     fn chunk(&self, training: bool) -> Chunk {
-        let zeros = |len: usize| vec![0.0; CHUNK * len];
+        let zeros = |len: usize| vec![0.0; self.chunk * len];
+        let norm = |shape: Shape| Norm::new(shape.channels, self.chunk * shape.len());
+        let layers = [self.pool1, self.pool2, self.conv3];
         let only = |len: usize| zeros(if training { len } else { 0 });
         Chunk {
             input: zeros(self.input.len()),
             pool1: zeros(self.pool1.len()),
-            argmax1: vec![0; CHUNK * self.pool1.len()],
+            argmax1: vec![0; self.chunk * self.pool1.len()],
             pool2: zeros(self.pool2.len()),
-            argmax2: vec![0; CHUNK * self.pool2.len()],
+            argmax2: vec![0; self.chunk * self.pool2.len()],
             conv3: zeros(self.conv3.len()),
             dpool1: only(self.pool1.len()),
             dpool2: only(self.pool2.len()),
             dconv3: only(self.conv3.len()),
             routed: Vec::new(),
+            unused_bias: if self.normalized { self.no_bias.clone() } else { Vec::new() },
+            norms: self.normalized.then(|| layers.map(norm)),
             gradient: vec![0.0; if training { self.layout.len } else { 0 }],
         }
+    }
+
+    /// Values of the three activations over `images`.
+    fn lens(&self, images: usize) -> [usize; 3] {
+        [self.pool1, self.pool2, self.conv3].map(|shape| images * shape.len())
     }
 
     /// Features `[B, E]` of `B` images, not normalised. `fill(i, pixels)`
@@ -124,16 +183,16 @@ impl ConvNet {
         fill: impl Fn(usize, &mut [f32]) + Sync,
     ) {
         assert_eq!(features.ncols(), self.network.embedding_len());
-        assert!(features.nrows() <= state.chunks.len() * CHUNK);
+        assert!(features.nrows() <= state.chunks.len() * self.chunk);
         state
             .chunks
             .par_iter_mut()
-            .zip(features.axis_chunks_iter_mut(Axis(0), CHUNK).into_par_iter())
+            .zip(features.axis_chunks_iter_mut(Axis(0), self.chunk).into_par_iter())
             .enumerate()
             .for_each(|(c, (chunk, mut features))| {
                 let len = self.input.len();
                 for i in 0..features.nrows() {
-                    fill(c * CHUNK + i, &mut chunk.input[i * len..(i + 1) * len]);
+                    fill(c * self.chunk + i, &mut chunk.input[i * len..(i + 1) * len]);
                 }
                 let features = features.as_slice_mut().expect("standard layout");
                 self.arch.dispatch(Forward { net: self, packed, chunk, features });
@@ -153,10 +212,10 @@ impl ConvNet {
         dfeatures: ArrayView2<'_, f32>,
         gradient: &mut [f32],
     ) {
-        let used = dfeatures.nrows().div_ceil(CHUNK);
+        let used = dfeatures.nrows().div_ceil(self.chunk);
         state.chunks[..used]
             .par_iter_mut()
-            .zip(dfeatures.axis_chunks_iter(Axis(0), CHUNK).into_par_iter())
+            .zip(dfeatures.axis_chunks_iter(Axis(0), self.chunk).into_par_iter())
             .for_each(|(chunk, dfeatures)| {
                 let dfeatures = dfeatures.to_slice().expect("standard layout");
                 self.arch.dispatch(Backward { net: self, packed, chunk, dfeatures });
@@ -189,13 +248,13 @@ pub enum Activation {
 impl ConvNet {
     /// An activation of image `index` of the last batch, `[channel, y, x]`.
     pub fn activation(&self, state: &State, which: Activation, index: usize) -> Array3<f32> {
-        let chunk = &state.chunks[index / CHUNK];
+        let chunk = &state.chunks[index / state.images];
         let (shape, channels, values) = match which {
             Activation::Pool1 => (self.pool1, self.network.widths()[0], &chunk.pool1),
             Activation::Pool2 => (self.pool2, self.network.widths()[1], &chunk.pool2),
             Activation::Conv3 => (self.conv3, self.network.widths()[2], &chunk.conv3),
         };
-        let image = &values[index % CHUNK * shape.len()..][..shape.len()];
+        let image = &values[index % state.images * shape.len()..][..shape.len()];
         Array3::from_shape_fn((channels, shape.height, shape.width), |(c, y, x)| {
             image[(y * shape.width + x) * shape.channels + c]
         })
@@ -215,25 +274,37 @@ impl WithSimd for Forward<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Forward { net, packed, chunk, features } = self;
+        let Chunk { input, pool1, argmax1, pool2, argmax2, conv3, norms, .. } = chunk;
         let images = features.len() / net.network.embedding_len();
-        let layer = |i: usize| (packed.weights(i), packed.bias(i));
-        net.layer1.forward(
-            simd,
-            &chunk.input,
-            layer(0),
-            &mut chunk.pool1,
-            &mut chunk.argmax1,
-            images,
-        );
-        net.layer2.forward(
-            simd,
-            &chunk.pool1,
-            layer(1),
-            &mut chunk.pool2,
-            &mut chunk.argmax2,
-            images,
-        );
-        net.layer3.forward(simd, &chunk.pool2, layer(2), &mut chunk.conv3, features);
+        let [len1, len2, len3] = net.lens(images);
+        let how = (images, !net.normalized);
+        let [norm1, norm2, norm3] = each(norms);
+        // A normalised convolution has no bias: what would be one is the shift.
+        let layer = |i: usize| {
+            let bias = if net.normalized { net.no_bias.as_slice() } else { packed.bias(i) };
+            (packed.weights(i), bias)
+        };
+        net.layer1.forward(simd, input, layer(0), pool1, argmax1, how);
+        if let Some(norm) = norm1 {
+            norm.forward(simd, packed.bias(0), pool1, len1);
+        }
+        net.layer2.forward(simd, pool1, layer(1), pool2, argmax2, how);
+        if let Some(norm) = norm2 {
+            norm.forward(simd, packed.bias(1), pool2, len2);
+        }
+        net.layer3.convolve(simd, pool2, layer(2), conv3, how);
+        if let Some(norm) = norm3 {
+            norm.forward(simd, packed.bias(2), conv3, len3);
+        }
+        net.layer3.average(conv3, features);
+    }
+}
+
+/// The normalisation of each layer, where there is one.
+fn each(norms: &mut Option<[Norm; 3]>) -> [Option<&mut Norm>; 3] {
+    match norms {
+        Some(norms) => norms.each_mut().map(Some),
+        None => [None, None, None],
     }
 }
 
@@ -250,43 +321,47 @@ impl WithSimd for Backward<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Backward { net, packed, chunk, dfeatures } = self;
+        let Chunk { input, pool1, argmax1, pool2, argmax2, conv3, norms, .. } = chunk;
+        let Chunk { dpool1, dpool2, dconv3, routed, gradient, unused_bias, .. } = chunk;
         let images = dfeatures.len() / net.network.embedding_len();
-        chunk.gradient.fill(0.0);
-        let (weights, biases) = chunk.gradient.split_at_mut(net.layout.biases[0].start);
-        let [w1, w2, w3] = split(weights, net.layout.weights.each_ref().map(|r| r.len()));
-        let [b1, b2, b3] = split(biases, net.layout.biases.each_ref().map(|r| r.len()));
-        net.layer3.backward(
+        let [len1, len2, len3] = net.lens(images);
+        let how = (images, !net.normalized);
+        let [norm1, norm2, norm3] = each(norms);
+        let [(w1, mut b1), (w2, mut b2), (w3, mut b3)] = net.layout.cleared(gradient);
+
+        net.layer3.average_backward(dfeatures, conv3, dconv3);
+        if let Some(norm) = norm3 {
+            norm.backward(simd, conv3, dconv3, b3, len3);
+            b3 = unused_bias;
+        }
+        net.layer3.convolve_backward(
             simd,
-            (&chunk.pool2, &mut chunk.dpool2),
+            (pool2, dpool2),
             packed.conv3_backward(),
-            (&chunk.conv3, &mut chunk.dconv3),
-            dfeatures,
+            dconv3,
             (w3, b3),
+            images,
         );
+        if let Some(norm) = norm2 {
+            norm.backward(simd, pool2, dpool2, b2, len2);
+            b2 = unused_bias;
+        }
         net.layer2.backward(
             simd,
-            (&chunk.pool1, &mut chunk.dpool1),
+            (pool1, dpool1),
             packed.conv2_backward(),
-            (&chunk.pool2, &chunk.argmax2, &chunk.dpool2),
+            (pool2, argmax2, dpool2),
             (w2, b2),
             net.network.widths()[1],
-            &mut chunk.routed,
-            images,
+            routed,
+            how,
         );
-        net.layer1.backward_first(
-            simd,
-            &chunk.input,
-            (&chunk.pool1, &chunk.argmax1, &chunk.dpool1),
-            (w1, b1),
-            images,
-        );
+        if let Some(norm) = norm1 {
+            norm.backward(simd, pool1, dpool1, b1, len1);
+            b1 = unused_bias;
+        }
+        net.layer1.backward_first(simd, input, (pool1, argmax1, dpool1), (w1, b1), how);
     }
-}
-
-fn split(slice: &mut [f32], lens: [usize; 3]) -> [&mut [f32]; 3] {
-    let (a, rest) = slice.split_at_mut(lens[0]);
-    let (b, c) = rest.split_at_mut(lens[1]);
-    [a, b, &mut c[..lens[2]]]
 }
 
 #[cfg(all(test, target_arch = "x86_64"))]

@@ -33,6 +33,21 @@ impl Layout {
         let biases = [0, 1, 2].map(|i| next(outputs[i]));
         Layout { weights, biases, len, inputs, outputs }
     }
+
+    /// Zeroes `values` and gives each convolution's weights and biases in it.
+    pub fn cleared<'v>(&self, values: &'v mut [f32]) -> [(&'v mut [f32], &'v mut [f32]); 3] {
+        values.fill(0.0);
+        let (weights, biases) = values.split_at_mut(self.biases[0].start);
+        let [w1, w2, w3] = split(weights, self.weights.each_ref().map(|r| r.len()));
+        let [b1, b2, b3] = split(biases, self.biases.each_ref().map(|r| r.len()));
+        [(w1, b1), (w2, b2), (w3, b3)]
+    }
+}
+
+fn split(slice: &mut [f32], lens: [usize; 3]) -> [&mut [f32]; 3] {
+    let (a, rest) = slice.split_at_mut(lens[0]);
+    let (b, c) = rest.split_at_mut(lens[1]);
+    [a, b, &mut c[..lens[2]]]
 }
 
 /// The trunk's parameters, packed anew after every optimiser step.
@@ -61,27 +76,31 @@ impl Packed {
     }
 
     /// Packs `parameters`, the flat vector that [`Network::tensors`] describes.
+    /// Runs on rayon's current pool.
     ///
     /// # Panics
     /// When `parameters` is not of that length.
     pub fn pack(&mut self, parameters: &[f32]) {
         assert_eq!(parameters.len(), self.network.parameters());
         let tensors = self.network.tensors();
-        for layer in 0..3 {
-            let [weight, bias] = [&tensors[2 * layer], &tensors[2 * layer + 1]];
-            let kernels = Kernels::new(weight.shape(), &self.layout, layer);
-            kernels.pack(
-                &parameters[weight.range()],
-                &mut self.forward[self.layout.weights[layer].clone()],
-                match layer {
-                    1 => Some((&mut self.conv2_backward, Transposed::OutFirst)),
-                    2 => Some((&mut self.conv3_backward, Transposed::TapFirst)),
-                    _ => None,
-                },
-            );
-            self.forward[self.layout.biases[layer].clone()][..bias.len()]
-                .copy_from_slice(&parameters[bias.range()]);
+        let Packed { layout, forward, conv2_backward, conv3_backward, .. } = self;
+        let kernels = |layer: usize| Kernels::new(tensors[2 * layer].shape(), layout, layer);
+        let from = |layer: usize| &parameters[tensors[2 * layer].range()];
+        let (weights, biases) = forward.split_at_mut(layout.biases[0].start);
+        let [w1, w2, w3] = split(weights, layout.weights.each_ref().map(|r| r.len()));
+        let [b1, b2, b3] = split(biases, layout.biases.each_ref().map(|r| r.len()));
+        for (layer, to) in [b1, b2, b3].into_iter().enumerate() {
+            let bias = &parameters[tensors[2 * layer + 1].range()];
+            to[..bias.len()].copy_from_slice(bias);
         }
+        // The third convolution is about as much work as the other two.
+        rayon::join(
+            || kernels(2).pack(from(2), w3, Some((conv3_backward, Transposed::TapFirst))),
+            || {
+                kernels(0).pack(from(0), w1, None);
+                kernels(1).pack(from(1), w2, Some((conv2_backward, Transposed::OutFirst)));
+            },
+        );
     }
 
     /// Weights of convolution `layer` (0 to 2) as `[ky][kx][in][out]`.
@@ -106,7 +125,7 @@ impl Packed {
 }
 
 /// Writes a trunk gradient in the kernels' layouts over the trunk's part of the
-/// flat vector `gradient`.
+/// flat vector `gradient`. Runs on rayon's current pool.
 pub(super) fn unpack_gradient(
     network: &Network,
     layout: &Layout,
@@ -114,23 +133,22 @@ pub(super) fn unpack_gradient(
     gradient: &mut [f32],
 ) {
     let tensors = network.tensors();
-    for layer in 0..3 {
+    let unpack = |layer: usize, to: &mut [f32]| {
         let [weight, bias] = [&tensors[2 * layer], &tensors[2 * layer + 1]];
         let kernels = Kernels::new(weight.shape(), layout, layer);
-        let from = &packed[layout.weights[layer].clone()];
-        let to = &mut gradient[weight.range()];
-        for o in 0..kernels.out {
-            for i in 0..kernels.inp {
-                for tap in 0..9 {
-                    to[(o * kernels.inp + i) * 9 + tap] = match layer {
-                        1 => from[(o * 9 + tap) * kernels.inp_padded + i],
-                        _ => from[(tap * kernels.inp_padded + i) * kernels.out_padded + o],
-                    };
-                }
-            }
-        }
-        gradient[bias.range()].copy_from_slice(&packed[layout.biases[layer].clone()][..bias.len()]);
-    }
+        let (weights, biases) = to.split_at_mut(weight.len());
+        kernels.unpack(&packed[layout.weights[layer].clone()], weights, layer == 1);
+        biases.copy_from_slice(&packed[layout.biases[layer].clone()][..bias.len()]);
+    };
+    let len = |layer: usize| tensors[2 * layer].len() + tensors[2 * layer + 1].len();
+    let [one, two, three] = split(gradient, [0, 1, 2].map(len));
+    rayon::join(
+        || unpack(2, three),
+        || {
+            unpack(0, one);
+            unpack(1, two);
+        },
+    );
 }
 
 /// Which axis of a transposed copy comes first.
@@ -141,7 +159,6 @@ enum Transposed {
 
 /// The dimensions of one convolution's weights, bare and padded.
 struct Kernels {
-    out: usize,
     inp: usize,
     out_padded: usize,
     inp_padded: usize,
@@ -150,7 +167,6 @@ struct Kernels {
 impl Kernels {
     fn new(shape: &[usize], layout: &Layout, layer: usize) -> Kernels {
         Kernels {
-            out: shape[0],
             inp: shape[1],
             out_padded: layout.outputs[layer],
             inp_padded: layout.inputs[layer],
@@ -175,6 +191,21 @@ impl Kernels {
                         };
                         to[row * self.inp_padded + i] = w;
                     }
+                }
+            }
+        }
+    }
+
+    /// To PyTorch's order from `[ky][kx][in][out]`, or from `[out][ky][kx][in]`
+    /// if `out_first`.
+    fn unpack(&self, from: &[f32], to: &mut [f32], out_first: bool) {
+        for (o, kernels) in to.chunks_exact_mut(9 * self.inp).enumerate() {
+            for (i, taps) in kernels.chunks_exact_mut(9).enumerate() {
+                for (tap, w) in taps.iter_mut().enumerate() {
+                    *w = match out_first {
+                        true => from[(o * 9 + tap) * self.inp_padded + i],
+                        false => from[(tap * self.inp_padded + i) * self.out_padded + o],
+                    };
                 }
             }
         }

@@ -1,5 +1,6 @@
 //! SGD, Adam and AdamW, step for step as PyTorch's `torch.optim`.
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// Which update rule, and its settings.
@@ -29,6 +30,9 @@ pub enum OptimizerKind {
 const BETA1: f32 = 0.9;
 const BETA2: f32 = 0.999;
 const EPSILON: f32 = 1e-8;
+
+/// Parameters that one thread moves at a time.
+const BLOCK: usize = 8192;
 
 /// An optimiser's state: the step count and the moments of each parameter.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -61,7 +65,8 @@ impl Optimizer {
             && self.second.len() == fresh.second.len()
     }
 
-    /// Moves `parameters` one step against `gradient`.
+    /// Moves `parameters` one step against `gradient`. Runs on rayon's current
+    /// pool.
     ///
     /// # Panics
     /// When the lengths differ from that given to [`Optimizer::new`].
@@ -89,25 +94,30 @@ impl Optimizer {
         lr: f32,
         (momentum, nesterov, weight_decay): (f32, bool, f32),
     ) {
-        for ((p, &g), v) in parameters.iter_mut().zip(gradient).zip(&mut self.first) {
-            let g = g + weight_decay * *p;
-            *v = momentum * *v + g;
-            *p -= lr * if nesterov { g + momentum * *v } else { *v };
-        }
+        let blocks = parameters.par_chunks_mut(BLOCK).zip(gradient.par_chunks(BLOCK));
+        blocks.zip(self.first.par_chunks_mut(BLOCK)).for_each(|((p, g), v)| {
+            for ((p, &g), v) in p.iter_mut().zip(g).zip(v) {
+                let g = g + weight_decay * *p;
+                *v = momentum * *v + g;
+                *p -= lr * if nesterov { g + momentum * *v } else { *v };
+            }
+        });
     }
 
     fn adam(&mut self, parameters: &mut [f32], gradient: &[f32], lr: f32, l2: f32, keep: f32) {
         let bias = |beta: f32| 1.0 - f64::from(beta).powf(self.steps as f64);
         let step = (f64::from(lr) / bias(BETA1)) as f32;
         let scale = (1.0 / bias(BETA2).sqrt()) as f32;
-        for (((p, &g), m), v) in
-            parameters.iter_mut().zip(gradient).zip(&mut self.first).zip(&mut self.second)
-        {
-            *p *= keep;
-            let g = g + l2 * *p;
-            *m += (1.0 - BETA1) * (g - *m);
-            *v = BETA2 * *v + (1.0 - BETA2) * g * g;
-            *p -= step * *m / (v.sqrt() * scale + EPSILON);
-        }
+        let blocks = parameters.par_chunks_mut(BLOCK).zip(gradient.par_chunks(BLOCK));
+        let moments = self.first.par_chunks_mut(BLOCK).zip(self.second.par_chunks_mut(BLOCK));
+        blocks.zip(moments).for_each(|((p, g), (m, v))| {
+            for (((p, &g), m), v) in p.iter_mut().zip(g).zip(m).zip(v) {
+                *p *= keep;
+                let g = g + l2 * *p;
+                *m += (1.0 - BETA1) * (g - *m);
+                *v = BETA2 * *v + (1.0 - BETA2) * g * g;
+                *p -= step * *m / (v.sqrt() * scale + EPSILON);
+            }
+        });
     }
 }

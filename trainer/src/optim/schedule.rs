@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// A factor on the learning rate for each step of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 pub enum Schedule {
     /// 1 throughout.
     Constant,

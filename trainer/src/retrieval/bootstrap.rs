@@ -58,7 +58,8 @@ fn resampled<const M: usize>(queries: &[[f64; M]], random: &mut Xoshiro256PlusPl
     sums.map(|sum| sum / queries.len() as f64)
 }
 
-fn percentile(sorted: &[f64], fraction: f64) -> f64 {
+/// The value at `fraction` of ascending values, linearly interpolated.
+pub(super) fn percentile(sorted: &[f64], fraction: f64) -> f64 {
     let position = fraction * (sorted.len() - 1) as f64;
     let below = position.floor() as usize;
     let above = (below + 1).min(sorted.len() - 1);

@@ -1,5 +1,6 @@
 //! An evaluation as JSON and as a table.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -132,16 +133,8 @@ pub fn table(evaluations: &[(&str, &Evaluation)]) -> String {
         (name.to_string(), figures.iter().map(|&figure| cell(figure)).collect::<Vec<_>>())
     }));
 
-    let name_width = lines.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-    let mut text = String::new();
-    for (name, cells) in &lines {
-        let _ = write!(text, "{name:name_width$}");
-        for (column, cell) in cells.iter().enumerate() {
-            let width = lines.iter().map(|(_, cells)| cells[column].chars().count()).max();
-            let _ = write!(text, "  {cell:>width$}", width = width.unwrap_or(0));
-        }
-        text.push('\n');
-    }
+    let name_width = name_width(&lines);
+    let mut text = aligned(&lines);
     text.push('\n');
     let figures = || rows.iter().flat_map(|(_, _, figures)| figures).flatten();
     if figures().any(|(_, interval)| interval.is_some()) {
@@ -151,6 +144,57 @@ pub fn table(evaluations: &[(&str, &Evaluation)]) -> String {
     text.push_str("them are relevant, P(i) is the precision of the first i, rel(i) is 1 or 0.\n");
     for (name, definition, _) in &rows {
         let _ = writeln!(text, "{name:name_width$}  {definition}");
+    }
+    text
+}
+
+/// The figures of each class, one line a class and three columns for each
+/// evaluation, for a terminal. A class that an evaluation has no query of has
+/// dashes.
+pub fn per_class_table(evaluations: &[(&str, &Evaluation)]) -> String {
+    let mut classes = BTreeMap::new();
+    for class in evaluations.iter().flat_map(|(_, evaluation)| &evaluation.per_class) {
+        classes.entry(class.label).or_insert((&class.name, class.queries));
+    }
+    let headings = evaluations.iter().flat_map(|(name, _)| {
+        ["mAP", "R-precision", "precision@1"].map(|figure| format!("{name}: {figure}"))
+    });
+    let mut lines = vec![(
+        "class".to_string(),
+        std::iter::once("queries".to_string()).chain(headings).collect::<Vec<_>>(),
+    )];
+    for (label, (name, queries)) in classes {
+        let cells = evaluations.iter().flat_map(|(_, evaluation)| {
+            let class = evaluation.per_class.iter().find(|class| class.label == label);
+            class.map_or(["-"; 3].map(String::from), |class| {
+                let mean = &class.mean;
+                [mean.average_precision, mean.r_precision, mean.precision_at[0]]
+                    .map(|figure| format!("{figure:.4}"))
+            })
+        });
+        lines.push((name.clone(), std::iter::once(queries.to_string()).chain(cells).collect()));
+    }
+    aligned(&lines)
+}
+
+/// A name for each line, and its cells.
+type Lines = [(String, Vec<String>)];
+
+fn name_width(lines: &Lines) -> usize {
+    lines.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0)
+}
+
+/// Names to the left, cells to the right of their columns.
+fn aligned(lines: &Lines) -> String {
+    let name_width = name_width(lines);
+    let mut text = String::new();
+    for (name, cells) in lines {
+        let _ = write!(text, "{name:name_width$}");
+        for (column, cell) in cells.iter().enumerate() {
+            let width = lines.iter().map(|(_, cells)| cells[column].chars().count()).max();
+            let _ = write!(text, "  {cell:>width$}", width = width.unwrap_or(0));
+        }
+        text.push('\n');
     }
     text
 }

@@ -8,7 +8,9 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
 use super::distances::{block_rows, map_blocks, squared_distances};
 use super::key::key;
-use super::{EvaluateError, Evaluation, Metrics, Options, evaluate, naive, search, table};
+use super::{
+    EvaluateError, Evaluation, Metrics, Options, evaluate, naive, per_class_table, search, table,
+};
 
 /// Random rows of length 1. Values of few levels make many equal distances.
 fn embeddings(rows: usize, width: usize, levels: u64, seed: u64) -> Array2<f32> {
@@ -349,4 +351,20 @@ MRR               1.0000      1.0000
     assert!(accuracy.contains(" [0."), "{accuracy}");
     assert!(with_interval.contains("tie-aware mAP"), "{with_interval}");
     assert!(with_interval.contains("In brackets"), "{with_interval}");
+}
+
+#[test]
+fn classes_have_a_line_each() {
+    let embeddings = array![[1.0, 0.0], [0.8, 0.6], [0.6, 0.8], [0.0, 1.0], [1.0, 0.0]];
+    let names = ["cup".to_string(), "pen".to_string()];
+    let options = Options { resamples: 0, class_names: &names, ..Options::default() };
+    let both = evaluate(embeddings.view(), &[0, 0, 1, 1, 0], &options).unwrap();
+    let one = evaluate(embeddings.view(), &[0, 0, 0, 0, 1], &options).unwrap();
+    let expected = "
+class  queries  a: mAP  a: R-precision  a: precision@1  b: mAP  b: R-precision  b: precision@1
+cup          3  0.8611          0.8333          0.6667  0.8889          0.8333          0.7500
+pen          2  0.7500          0.5000          0.5000       -               -               -
+";
+    let text = per_class_table(&[("a", &both), ("b", &one)]);
+    assert_eq!(format!("\n{text}"), expected);
 }

@@ -11,7 +11,7 @@ use crate::files::{AlignedBytes, ReadError, WriteError, write_atomically};
 use crate::optim::{Average, Optimizer};
 
 const MAGIC: [u8; 8] = *b"LKCHECKP";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// CRC-32 as in model and gallery files.
 pub(super) const CRC: crc::Crc<u32> = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC);
 
@@ -105,7 +105,7 @@ impl Checkpoint {
         }
         let checkpoint: Checkpoint = postcard::from_bytes_crc32(&bytes, CRC.digest())
             .map_err(|_| content("the checkpoint is damaged"))?;
-        let parameters = checkpoint.settings.network.parameters();
+        let parameters = checkpoint.settings.training_network().parameters();
         let fits = checkpoint.parameters.len() == parameters
             && checkpoint.optimizer.fits(checkpoint.settings.optimizer, parameters)
             && checkpoint.average.as_ref().is_none_or(|a| a.values().len() == parameters)

@@ -13,19 +13,20 @@ pub struct EpochStats {
     pub loss: f64,
     /// Share of training images that the classifier got right, as it learned.
     pub accuracy: Option<f64>,
-    /// Figures of a triplet loss.
-    pub triplets: Option<TripletMeans>,
+    /// Figures of a loss on pairs.
+    pub pairs: Option<PairMeans>,
 }
 
-/// Means of a triplet loss over an epoch.
+/// Means of a loss on pairs over an epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct TripletMeans {
-    /// Share of the mined triplets whose term is above zero.
-    pub active: f64,
-    /// Mean squared distance of anchors to positives.
+pub struct PairMeans {
+    /// Mean squared distance of images to others of their class.
     pub positive: f64,
-    /// Mean squared distance of anchors to negatives.
+    /// Mean squared distance of images to those of other classes.
     pub negative: f64,
+    /// With a triplet loss, the share of the mined triplets whose term is
+    /// above zero; with a soft margin all are.
+    pub active: Option<f64>,
 }
 
 /// Sums that become [`EpochStats`].
@@ -36,7 +37,7 @@ pub(super) struct EpochSums {
     correct: Option<usize>,
     batches: usize,
     mined: u64,
-    active: u64,
+    active: Option<u64>,
     positive: f64,
     negative: f64,
 }
@@ -48,12 +49,14 @@ impl EpochSums {
         if let Some(correct) = step.correct {
             *self.correct.get_or_insert(0) += correct;
         }
-        if let Some(triplets) = step.triplets {
+        if let Some([positive, negative]) = step.distances {
             self.batches += 1;
+            self.positive += positive;
+            self.negative += negative;
+        }
+        if let Some(triplets) = step.triplets {
             self.mined += triplets.mined;
-            self.active += triplets.active;
-            self.positive += triplets.mean_positive;
-            self.negative += triplets.mean_negative;
+            *self.active.get_or_insert(0) += triplets.active;
         }
     }
 
@@ -62,10 +65,10 @@ impl EpochSums {
         EpochStats {
             loss: self.loss / images,
             accuracy: self.correct.map(|correct| correct as f64 / images),
-            triplets: (self.batches > 0).then(|| TripletMeans {
-                active: self.active as f64 / self.mined.max(1) as f64,
+            pairs: (self.batches > 0).then(|| PairMeans {
                 positive: self.positive / self.batches as f64,
                 negative: self.negative / self.batches as f64,
+                active: self.active.map(|active| active as f64 / self.mined.max(1) as f64),
             }),
         }
     }
@@ -76,7 +79,7 @@ impl EpochSums {
 pub enum Warning {
     /// All embeddings lie on one point.
     Collapsed,
-    /// No triplet has a term above zero.
+    /// No triplet has a term that counts.
     NothingActive,
 }
 
@@ -87,12 +90,10 @@ const COLLAPSED_BELOW: f64 = 1e-3;
 impl EpochStats {
     /// What these figures warn of under `objective`.
     pub fn warning(&self, objective: &Objective) -> Option<Warning> {
-        let (Objective::Triplet(_), Some(triplets)) = (objective, self.triplets) else {
-            return None;
-        };
-        if triplets.negative < COLLAPSED_BELOW {
+        let pairs = self.pairs.filter(|_| objective.pairs.is_some())?;
+        if pairs.negative < COLLAPSED_BELOW {
             Some(Warning::Collapsed)
-        } else if triplets.active == 0.0 {
+        } else if pairs.active == Some(0.0) {
             Some(Warning::NothingActive)
         } else {
             None
@@ -104,8 +105,9 @@ impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Warning::Collapsed => {
-                "the embedding has collapsed: all images lie on one point and the loss stays at \
-                 the margin; lower --lr, or use --mining all or semi-hard instead of hard"
+                "the embedding has collapsed: all images lie on one point and nothing sets them \
+                 apart again; lower --lr, use --batch-norm, with triplets --margin soft or --mining \
+                 all, or start from a trained model with --init"
             }
             Warning::NothingActive => {
                 "no triplet is active, so nothing is learned any more; raise --margin, use \
@@ -119,18 +121,19 @@ impl fmt::Display for Warning {
 mod tests {
     use super::*;
     use crate::loss::Triplet;
+    use crate::train::PairLoss;
 
     fn stats(active: f64, negative: f64) -> EpochStats {
-        let triplets = Some(TripletMeans { active, positive: 0.0, negative });
-        EpochStats { loss: 0.5, accuracy: None, triplets }
+        let pairs = Some(PairMeans { active: Some(active), positive: 0.0, negative });
+        EpochStats { loss: 0.5, accuracy: None, pairs }
     }
 
     #[test]
     fn warnings() {
-        let triplet = Objective::Triplet(Triplet::default());
+        let triplet = Objective::pairs(PairLoss::Triplet(Triplet::default()));
         assert_eq!(stats(1.0, 1e-5).warning(&triplet), Some(Warning::Collapsed));
         assert_eq!(stats(0.0, 1.9).warning(&triplet), Some(Warning::NothingActive));
         assert_eq!(stats(0.01, 1.9).warning(&triplet), None);
-        assert_eq!(stats(0.0, 0.0).warning(&Objective::CrossEntropy), None);
+        assert_eq!(stats(0.0, 0.0).warning(&Objective::CROSS_ENTROPY), None);
     }
 }

@@ -27,6 +27,12 @@ pub enum TrainError {
         /// The network's.
         expected: String,
     },
+    /// The parameters to start from are of another network.
+    #[error(
+        "the model to start from has another network: give the --widths and --grid that it was \
+         trained with, and images of its size"
+    )]
+    WarmStart,
     /// The data has more classes than the classifier.
     #[error("the data has a label {label}, the network's classifier only {classes} classes")]
     Classes {

@@ -8,11 +8,20 @@
 mod checkpoint;
 mod diagnostics;
 mod error;
+mod objective;
+mod options;
+mod recipe;
 mod settings;
+mod terms;
 mod training;
+mod views;
 
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use diagnostics::{EpochStats, Warning};
 pub use error::TrainError;
-pub use settings::{Objective, Settings};
+pub use objective::{Classifier, Head, Objective, PairLoss, PairTerm};
+pub use options::{Batches, LossName, OptimizerName, Options, OptionsError};
+pub use recipe::Recipe;
+pub use settings::Settings;
 pub use training::{StepStats, Training};
+pub use views::Views;

@@ -3,29 +3,19 @@
 use lookalike::Network;
 use serde::{Deserialize, Serialize};
 
-use super::TrainError;
-use crate::data::Sampler;
-use crate::loss::{SmoothAp, Triplet};
+use super::{Objective, TrainError, Views};
+use crate::data::{Augmentation, Sampler};
 use crate::optim::{OptimizerKind, Schedule};
-
-/// What is minimised.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Objective {
-    /// Cross-entropy of a classifier on the features.
-    CrossEntropy,
-    /// A triplet loss on the embeddings.
-    Triplet(Triplet),
-    /// Smooth-AP on the embeddings.
-    SmoothAp(SmoothAp),
-}
 
 /// The settings of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
-    /// The network; with a classifier exactly when the objective is cross-entropy.
+    /// The network of the model; with a classifier exactly when the objective has one.
     pub network: Network,
     /// What is minimised.
     pub objective: Objective,
+    /// Whether activations are normalised over parts of a batch while training.
+    pub batch_norm: bool,
     /// The update rule.
     pub optimizer: OptimizerKind,
     /// The learning rate at its peak.
@@ -36,13 +26,50 @@ pub struct Settings {
     pub epochs: u32,
     /// How batches are put together.
     pub sampler: Sampler,
+    /// How images are distorted.
+    pub augmentation: Augmentation,
+    /// In which views they are shown, each a class of its own.
+    pub views: Views,
+    /// Whether each batch is mixed with itself in another order, images and
+    /// labels, by a share drawn for it (mixup, alpha 1: Zhang et al., ICLR 2018).
+    pub mixup: bool,
     /// Decay of the moving average of the weights, if one is wanted.
     pub ema: Option<f32>,
+    /// CRC-32 of the parameters that the run starts from, if not from random ones.
+    pub init: Option<u32>,
     /// Where all random numbers come from.
     pub seed: u64,
 }
 
 impl Settings {
+    /// Settings that leave everything out that can be left out: Adam at a
+    /// constant rate of 0.001, shuffled batches of 64, 20 epochs.
+    pub fn plain(network: Network, objective: Objective, seed: u64) -> Settings {
+        Settings {
+            network,
+            objective,
+            batch_norm: false,
+            optimizer: OptimizerKind::Adam { weight_decay: 0.0 },
+            lr: 0.001,
+            schedule: Schedule::Constant,
+            epochs: 20,
+            sampler: Sampler::Shuffled { batch_size: 64 },
+            augmentation: Augmentation::NONE,
+            views: Views::default(),
+            mixup: false,
+            ema: None,
+            init: None,
+            seed,
+        }
+    }
+
+    /// The network as it is while training: its classifier tells views apart.
+    pub fn training_network(&self) -> Network {
+        let classes = self.network.classes() * usize::from(self.views.count());
+        let network = u16::try_from(classes).ok().and_then(|n| self.network.with_classes(n).ok());
+        network.unwrap_or(self.network)
+    }
+
     /// Checks each number's range.
     ///
     /// # Errors
@@ -54,7 +81,7 @@ impl Settings {
         require(positive(self.lr), "the learning rate must be a number above 0", self.lr)?;
         require(self.epochs > 0, "the number of epochs must be at least 1", self.epochs)?;
         let images = self.sampler.batch_size()?;
-        if self.objective != Objective::CrossEntropy {
+        if self.objective.pairs.is_some() {
             let rule = "a loss on pairs takes batches of at most 8192 images";
             require(images <= LARGEST_PAIRWISE, rule, images)?;
         }
@@ -71,17 +98,14 @@ impl Settings {
                 require(decay(weight_decay), WEIGHT_DECAY, weight_decay)?;
             }
         }
-        match self.objective {
-            Objective::CrossEntropy => {}
-            Objective::Triplet(Triplet { margin, anchors, .. }) => {
-                require(decay(margin), "the margin must be a number, 0 or above", margin)?;
-                require(anchors != Some(0), "there must be at least 1 anchor", 0)?;
-            }
-            Objective::SmoothAp(SmoothAp { temperature }) => {
-                require(positive(temperature), "the temperature must be above 0", temperature)?;
-            }
+        if let Err((rule, found)) = self.augmentation.check() {
+            require(false, rule, found)?;
         }
-        Ok(())
+        self.views.check(&self.network)?;
+        let rule = "mixed images have two labels: mixup goes with a classifier's loss alone";
+        let fits = self.objective.classifier.is_some() && self.objective.pairs.is_none();
+        require(!self.mixup || fits, rule, "with a loss on pairs")?;
+        self.objective.check()
     }
 }
 
@@ -90,7 +114,7 @@ const LARGEST_PAIRWISE: usize = 8192;
 
 const WEIGHT_DECAY: &str = "the weight decay must be a number, 0 or above";
 
-fn require(
+pub(super) fn require(
     holds: bool,
     rule: &'static str,
     found: impl std::fmt::Display,

@@ -1,17 +1,21 @@
 //! One run: epochs of batches, each forward, loss, backward, step.
 
-use ndarray::{Array2, ArrayViewMut2, s};
+use lookalike::Network;
+use ndarray::{Array2, s};
+use rand::RngExt;
+use rand::seq::SliceRandom;
 
+use super::checkpoint::CRC;
 use super::diagnostics::EpochSums;
-use super::{Checkpoint, EpochStats, Objective, Settings, TrainError};
-use crate::data::{Batches, Dataset};
-use crate::loss::{Pairs, TripletStats, cross_entropy};
+use super::terms::{Targets, Terms};
+use super::{Checkpoint, Classifier, EpochStats, Head, Settings, TrainError};
+use crate::data::{Batches, Dataset, Sampler};
+use crate::loss::TripletStats;
 use crate::nn::{
-    ConvNet, Packed, Parameters, State, fill_input, linear_backward, linear_forward,
-    normalize_backward, normalize_forward, predicted,
+    ConvNet, NORM_CHUNK, Packed, Parameters, Population, State, fill_input, normalize_forward,
 };
 use crate::optim::{Average, Optimizer};
-use crate::rng::{Purpose, stream};
+use crate::rng::{Purpose, Xoshiro256PlusPlus, stream};
 
 /// A run in progress. Works on rayon's current pool.
 pub struct Training<'d> {
@@ -24,22 +28,38 @@ pub struct Training<'d> {
     optimizer: Optimizer,
     average: Option<Average>,
     history: Vec<EpochStats>,
+    terms: Terms,
+    batch: Batch,
     buffers: Buffers,
 }
 
+/// The images of a step.
+struct Batch {
+    indices: Vec<u32>,
+    /// The view of each.
+    views: Vec<u16>,
+    /// Views of a class apart.
+    labels: Vec<u16>,
+    /// With mixup, the place in the batch of the image that is mixed into each.
+    partners: Vec<u32>,
+    /// The labels of those.
+    mixed: Vec<u16>,
+    /// Their share.
+    share: f32,
+    /// Images drawn in this epoch before these.
+    before: u64,
+    /// The most images.
+    full: usize,
+}
+
 /// What a step works on, reused from step to step.
+#[derive(Clone)]
 struct Buffers {
     packed: Packed,
     state: State,
     gradient: Parameters,
     features: Array2<f32>,
-    embeddings: Array2<f32>,
     dfeatures: Array2<f32>,
-    logits: Array2<f32>,
-    dlogits: Array2<f32>,
-    pairs: Pairs,
-    indices: Vec<u32>,
-    labels: Vec<u16>,
 }
 
 /// What a step saw.
@@ -51,6 +71,9 @@ pub struct StepStats {
     pub loss: f64,
     /// Images that the classifier got right, with cross-entropy.
     pub correct: Option<usize>,
+    /// Mean squared distances between embeddings of one class and of
+    /// different ones, with a loss on pairs and where there are such.
+    pub distances: Option<[f64; 2]>,
     /// Figures of a triplet loss.
     pub triplets: Option<TripletStats>,
 }
@@ -63,42 +86,86 @@ impl<'d> Training<'d> {
     pub fn new(settings: Settings, data: &'d Dataset) -> Result<Training<'d>, TrainError> {
         settings.check()?;
         check_data(&settings, data)?;
-        let network = &settings.network;
-        let parameters =
-            Parameters::random(network, &mut stream(settings.seed, Purpose::Initialisation, 0));
-        Ok(Training {
+        let network = settings.training_network();
+        let full = settings.sampler.batch_size()?.min(data.len());
+        let net = match settings.batch_norm {
+            true => ConvNet::normalized(&network, full),
+            false => ConvNet::new(&network),
+        };
+        let mut training = Training {
             data,
             data_crc: fingerprint(data),
             batches: settings.sampler.batches(&data.labels, settings.seed)?,
-            net: ConvNet::new(network),
             optimizer: Optimizer::new(settings.optimizer, network.parameters()),
-            average: settings.ema.map(|decay| Average::new(decay, &parameters.values)),
-            parameters,
+            average: None,
+            parameters: Parameters::random(
+                &network,
+                &mut stream(settings.seed, Purpose::Initialisation, 0),
+            ),
             history: Vec::new(),
-            buffers: Buffers::new(&settings, settings.sampler.batch_size()?.min(data.len())),
+            terms: Terms::new(&settings, full),
+            batch: Batch::new(full),
+            buffers: Buffers::new(&net, full),
+            net,
             settings,
-        })
+        };
+        training.average_from_here();
+        Ok(training)
     }
 
-    /// The run that `checkpoint` is of, to go on with; `None` when its settings
-    /// or data are not these.
+    fn average_from_here(&mut self) {
+        self.average = self.settings.ema.map(|decay| Average::new(decay, &self.parameters.values));
+    }
+
+    /// A run that starts from the parameters `from`: a warm start. The trunk is
+    /// taken over, and the classifier where it has the same classes.
     ///
     /// # Errors
-    /// As [`Training::new`].
-    pub fn resume(
+    /// As [`Training::new`]; also when `from` is of a network with another
+    /// trunk, or when activations are to be normalised: in a model file the
+    /// normalisation is folded into the weights.
+    pub fn warm(
         settings: Settings,
         data: &'d Dataset,
-        checkpoint: Checkpoint,
-    ) -> Result<Option<Training<'d>>, TrainError> {
-        let mut training = Training::new(settings, data)?;
-        if checkpoint.settings != settings || checkpoint.data != training.data_crc {
-            return Ok(None);
+        from: &Parameters,
+    ) -> Result<Training<'d>, TrainError> {
+        let settings =
+            Settings { init: Some(CRC.checksum(bytemuck::cast_slice(&from.values))), ..settings };
+        if settings.batch_norm {
+            let rule = "a warm start goes on without batch normalisation";
+            return Err(TrainError::Setting { rule, found: "with it".into() });
         }
-        training.parameters.values = checkpoint.parameters;
-        training.optimizer = checkpoint.optimizer;
-        training.average = checkpoint.average;
-        training.history = checkpoint.history;
-        Ok(Some(training))
+        let mut training = Training::new(settings, data)?;
+        let to = &mut training.parameters;
+        if from.network.without_classifier() != to.network.without_classifier() {
+            return Err(TrainError::WarmStart);
+        }
+        let trunk = to.network.tensors()[..6].iter().map(|tensor| tensor.len()).sum::<usize>();
+        let taken = match from.network == to.network {
+            true => to.values.len(),
+            false => trunk,
+        };
+        to.values[..taken].copy_from_slice(&from.values[..taken]);
+        training.average_from_here();
+        Ok(training)
+    }
+
+    /// This run, which has not begun, at the state of `checkpoint`; `None`
+    /// when that is of other settings, data or parameters to start from.
+    pub fn resume(mut self, checkpoint: Checkpoint) -> Option<Training<'d>> {
+        if checkpoint.settings != self.settings || checkpoint.data != self.data_crc {
+            return None;
+        }
+        self.parameters.values = checkpoint.parameters;
+        self.optimizer = checkpoint.optimizer;
+        self.average = checkpoint.average;
+        self.history = checkpoint.history;
+        Some(self)
+    }
+
+    /// What the run is determined by.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// The state to go on from.
@@ -126,18 +193,55 @@ impl<'d> Training<'d> {
         self.epochs_done() >= self.settings.epochs
     }
 
-    /// Batches of an epoch.
+    /// Batches of an epoch. With batch normalisation a rest that fills no batch
+    /// is left out of an epoch: statistics of few images are poor ones.
     pub fn batches_per_epoch(&self) -> usize {
-        self.batches.per_epoch()
+        let all = self.batches.per_epoch();
+        let has_rest = all * self.batch.full > self.data.len();
+        all - usize::from(self.settings.batch_norm && has_rest && all > 1 && self.is_shuffled())
     }
 
-    /// The parameters that the model is made of: the average, if one is kept.
-    pub fn parameters(&self) -> Parameters {
+    fn is_shuffled(&self) -> bool {
+        matches!(self.settings.sampler, Sampler::Shuffled { .. })
+    }
+
+    /// The parameters that the model is made of: the average, if one is kept,
+    /// with batch normalisation folded in and without the classes of other
+    /// views. Takes the data through the network where statistics are needed.
+    pub fn model_parameters(&self) -> Parameters {
         let mut parameters = self.parameters.clone();
         if let Some(average) = &self.average {
             parameters.values.copy_from_slice(average.values());
         }
+        if self.settings.batch_norm {
+            parameters = self.population(&parameters).fold(&parameters);
+        }
+        let mut parameters = without_views(&parameters, self.settings.network);
+        if let Some(Classifier { head: Head::Cosine(_), .. }) = self.settings.objective.classifier {
+            let (mut weight, mut bias) = parameters.classifier_mut();
+            let raw = weight.to_owned();
+            normalize_forward(raw.view(), weight.view_mut());
+            bias.fill(0.0);
+        }
         parameters
+    }
+
+    /// Statistics of all activations over the training images as they are, in
+    /// batches like those of training: the images in an order drawn once.
+    fn population(&self, parameters: &Parameters) -> Population {
+        let Buffers { mut packed, mut state, mut features, .. } = self.buffers.clone();
+        packed.pack(&parameters.values);
+        let mut population = Population::new(&self.net);
+        let full = self.batch.full;
+        let mut order: Vec<u32> = (0..self.data.len() as u32).collect();
+        order.shuffle(&mut stream(self.settings.seed, Purpose::Selection, 0));
+        for batch in order.chunks_exact(full) {
+            self.net.forward(&packed, &mut state, features.view_mut(), |i, input| {
+                fill_input(self.data.image(batch[i] as usize), input);
+            });
+            population.add(&state, full);
+        }
+        population
     }
 
     /// One pass over the data; `after_step` sees each batch.
@@ -154,13 +258,15 @@ impl<'d> Training<'d> {
         let steps = per_epoch * u64::from(self.settings.epochs);
         let mut sums = EpochSums::default();
         self.batches.start_epoch(u64::from(epoch));
-        let mut batch = 0;
-        while self.next_batch() {
-            let step = per_epoch * u64::from(epoch) + batch as u64;
+        self.batch.before = 0;
+        let mut rng = stream(self.settings.seed, Purpose::Views, u64::from(epoch));
+        for batch in 0..per_epoch {
+            self.next_batch(&mut rng);
+            let step = per_epoch * u64::from(epoch) + batch;
             let factor = self.settings.schedule.factor(step, steps);
             let lr = (f64::from(self.settings.lr) * factor) as f32;
-            batch += 1;
-            let stats = self.step(lr, (epoch + 1, batch))?;
+            let stats = self.step(lr, (epoch + 1, batch as usize + 1))?;
+            self.batch.before += self.batch.indices.len() as u64;
             sums.add(&stats);
             after_step(&stats);
         }
@@ -169,42 +275,77 @@ impl<'d> Training<'d> {
         Ok(stats)
     }
 
-    /// Draws a batch; false at the epoch's end.
-    fn next_batch(&mut self) -> bool {
-        let Some(indices) = self.batches.next_batch() else { return false };
-        let Buffers { indices: batch, labels, .. } = &mut self.buffers;
-        batch.clear();
-        batch.extend_from_slice(indices);
-        labels.clear();
-        labels.extend(indices.iter().map(|&i| self.data.labels[i as usize]));
-        true
+    /// Draws a batch; views and what is mixed come from `rng`.
+    fn next_batch(&mut self, rng: &mut Xoshiro256PlusPlus) {
+        let indices = self.batches.next_batch().unwrap_or_default();
+        let batch = &mut self.batch;
+        batch.indices.clear();
+        // A P x K batch comes class after class: dealt out, every chunk that
+        // is normalised by itself has its share of each.
+        let hands = match self.settings.batch_norm {
+            true => indices.len().div_ceil(NORM_CHUNK).max(1),
+            false => 1,
+        };
+        for hand in 0..hands {
+            batch.indices.extend(indices.iter().skip(hand).step_by(hands));
+        }
+        batch.views.clear();
+        batch.labels.clear();
+        let classes = match self.settings.network.classes() {
+            0 => self.data.class_count(),
+            classes => classes,
+        };
+        let views = self.settings.views.count();
+        for &i in &batch.indices {
+            let view = if views > 1 { rng.random_range(0..views) } else { 0 };
+            batch.views.push(view);
+            batch.labels.push(self.data.labels[i as usize] + view * classes as u16);
+        }
+        if self.settings.mixup {
+            batch.share = rng.random();
+            batch.partners.clear();
+            batch.partners.extend(0..batch.labels.len() as u32);
+            batch.partners.shuffle(rng);
+            batch.mixed.clear();
+            batch.mixed.extend(batch.partners.iter().map(|&i| batch.labels[i as usize]));
+        }
     }
 
     /// One batch: forward, loss, backward, optimiser.
     fn step(&mut self, lr: f32, (epoch, batch): (u32, usize)) -> Result<StepStats, TrainError> {
-        let data = self.data;
+        let (data, drawn, settings) = (self.data, &self.batch, &self.settings);
         let b = &mut self.buffers;
         b.packed.pack(&self.parameters.values);
-        let rows = s![..b.labels.len(), ..];
-        let indices = &b.indices;
-        self.net.forward(&b.packed, &mut b.state, b.features.slice_mut(rows), |i, input| {
-            fill_input(data.image(indices[i] as usize), input);
-        });
-
-        let stats = match self.settings.objective {
-            Objective::CrossEntropy => Some(b.cross_entropy(&self.parameters)),
-            Objective::Triplet(loss) => b.on_embeddings(|f, labels, df, pairs| {
-                let triplets = loss.evaluate(f, labels, df, pairs);
-                (triplets.triplets > 0).then_some((triplets.loss, Some(triplets)))
-            }),
-            Objective::SmoothAp(loss) => b.on_embeddings(|f, labels, df, pairs| {
-                loss.evaluate(f, labels, df, pairs).map(|loss| (loss, None))
-            }),
+        let rows = s![..drawn.labels.len(), ..];
+        let first = (u64::from(epoch) << 32) + drawn.before;
+        let show = |i: usize, input: &mut [f32]| {
+            let image = data.image(drawn.indices[i] as usize);
+            let view = settings.views.view(drawn.views[i]);
+            let mut rng = stream(settings.seed, Purpose::Augmentation, first + i as u64);
+            settings.augmentation.apply(&mut rng, view, image, data.shape, input);
         };
+        self.net.forward(&b.packed, &mut b.state, b.features.slice_mut(rows), |i, input| {
+            show(i, input);
+            if settings.mixup {
+                let mut other = vec![0.0; input.len()];
+                show(drawn.partners[i] as usize, &mut other);
+                for (x, other) in input.iter_mut().zip(other) {
+                    *x += drawn.share * (other - *x);
+                }
+            }
+        });
+        let mixed = settings.mixup.then_some((drawn.mixed.as_slice(), drawn.share));
+        let stats = self.terms.evaluate(
+            &self.parameters,
+            (&b.state, &b.features),
+            Targets { labels: &drawn.labels, mixed },
+            &mut b.dfeatures,
+            &mut b.gradient,
+        );
         let Some(stats) = stats else {
             // The rest of the data may be too little for a triplet; a full
             // batch never should be.
-            return if b.labels.len() < b.features.nrows() {
+            return if drawn.labels.len() < drawn.full {
                 Ok(StepStats::default())
             } else {
                 Err(TrainError::NoTriplet { epoch, batch })
@@ -228,64 +369,46 @@ impl<'d> Training<'d> {
     }
 }
 
-impl Buffers {
-    fn new(settings: &Settings, images: usize) -> Buffers {
-        let network = &settings.network;
-        let features = Array2::zeros((images, network.embedding_len()));
-        let logits = Array2::zeros((images, network.classes()));
-        let pairwise = if settings.objective == Objective::CrossEntropy { 0 } else { images };
-        Buffers {
-            packed: Packed::new(network),
-            state: ConvNet::new(network).state(images, true),
-            gradient: Parameters::zeros(network),
-            embeddings: features.clone(),
-            dfeatures: features.clone(),
-            features,
-            dlogits: logits.clone(),
-            logits,
-            pairs: Pairs::new(pairwise),
-            indices: Vec::with_capacity(images),
-            labels: Vec::with_capacity(images),
+impl Batch {
+    fn new(full: usize) -> Batch {
+        let labels = || Vec::with_capacity(full);
+        Batch {
+            indices: Vec::with_capacity(full),
+            views: labels(),
+            labels: labels(),
+            partners: Vec::new(),
+            mixed: Vec::new(),
+            share: 0.0,
+            before: 0,
+            full,
         }
     }
+}
 
-    /// Cross-entropy of the batch; leaves the gradients of the features and of
-    /// the classifier.
-    fn cross_entropy(&mut self, parameters: &Parameters) -> StepStats {
-        let rows = s![..self.labels.len(), ..];
-        let (weight, bias) = parameters.classifier();
-        let features = self.features.slice(rows);
-        linear_forward(features, weight, bias, self.logits.slice_mut(rows));
-        let logits = self.logits.slice(rows);
-        let loss = cross_entropy(logits, &self.labels, self.dlogits.slice_mut(rows));
-        let (dweight, dbias) = self.gradient.classifier_mut();
-        let dlogits = self.dlogits.slice(rows);
-        let dfeatures = self.dfeatures.slice_mut(rows);
-        linear_backward(features, weight, dlogits, dweight, dbias, dfeatures);
-        let correct = predicted(logits, &self.labels).filter(|&right| right).count();
-        StepStats { images: self.labels.len(), loss, correct: Some(correct), triplets: None }
+impl Buffers {
+    fn new(net: &ConvNet, images: usize) -> Buffers {
+        let network = net.network();
+        let features = Array2::zeros((images, network.embedding_len()));
+        Buffers {
+            packed: Packed::new(network),
+            state: net.state(images, true),
+            gradient: Parameters::zeros(network),
+            dfeatures: features.clone(),
+            features,
+        }
     }
+}
 
-    /// A loss on the embeddings; leaves the gradient of the features. `None`
-    /// when the batch has no term.
-    fn on_embeddings(
-        &mut self,
-        loss: impl FnOnce(
-            ndarray::ArrayView2<'_, f32>,
-            &[u16],
-            ArrayViewMut2<'_, f32>,
-            &mut Pairs,
-        ) -> Option<(f64, Option<TripletStats>)>,
-    ) -> Option<StepStats> {
-        let rows = s![..self.labels.len(), ..];
-        let features = self.features.slice(rows);
-        normalize_forward(features, self.embeddings.slice_mut(rows));
-        let embeddings = self.embeddings.slice(rows);
-        let mut d = self.dfeatures.slice_mut(rows);
-        let (loss, triplets) = loss(embeddings, &self.labels, d.view_mut(), &mut self.pairs)?;
-        normalize_backward(features, embeddings, d);
-        Some(StepStats { images: self.labels.len(), loss, correct: None, triplets })
-    }
+/// `parameters` with the classifier of `network`, whose classes come first.
+fn without_views(parameters: &Parameters, network: Network) -> Parameters {
+    let mut kept = Parameters::zeros(&network);
+    let trunk = network.tensors()[6].offset;
+    kept.values[..trunk].copy_from_slice(&parameters.values[..trunk]);
+    let (from, to) = (parameters.classifier(), kept.classifier_mut());
+    let classes = network.classes();
+    { to.0 }.assign(&from.0.slice(s![..classes, ..]));
+    { to.1 }.assign(&from.1.slice(s![..classes]));
+    kept
 }
 
 fn check_data(settings: &Settings, data: &Dataset) -> Result<(), TrainError> {
@@ -294,30 +417,27 @@ fn check_data(settings: &Settings, data: &Dataset) -> Result<(), TrainError> {
         let text = |s: lookalike::Shape| format!("{}x{}x{}", s.height, s.width, s.channels);
         return Err(TrainError::Shape { found: text(data.shape), expected: text(expected) });
     }
-    match settings.objective {
-        Objective::CrossEntropy => {
-            let classes = settings.network.classes();
-            match data.labels.iter().max() {
-                Some(&label) if usize::from(label) >= classes => {
-                    Err(TrainError::Classes { label, classes })
-                }
-                _ => Ok(()),
-            }
-        }
-        Objective::Triplet(_) | Objective::SmoothAp(_) => {
-            let mut counts = std::collections::BTreeMap::new();
-            for label in &data.labels {
-                *counts.entry(label).or_insert(0) += 1;
-            }
-            let has_triplet = counts.len() > 1 && counts.values().any(|&count| count > 1);
-            if has_triplet { Ok(()) } else { Err(TrainError::NoTripletInData) }
+    if settings.objective.classifier.is_some() {
+        let classes = settings.network.classes();
+        if let Some(&label) = data.labels.iter().max().filter(|&&l| usize::from(l) >= classes) {
+            return Err(TrainError::Classes { label, classes });
         }
     }
+    if settings.objective.pairs.is_some() {
+        let mut counts = std::collections::BTreeMap::new();
+        for label in &data.labels {
+            *counts.entry(label).or_insert(0) += 1;
+        }
+        if counts.len() < 2 || counts.values().all(|&count| count < 2) {
+            return Err(TrainError::NoTripletInData);
+        }
+    }
+    Ok(())
 }
 
 /// CRC-32 of the images and their labels.
 fn fingerprint(data: &Dataset) -> u32 {
-    let mut digest = super::checkpoint::CRC.digest();
+    let mut digest = CRC.digest();
     digest.update(&data.pixels);
     digest.update(bytemuck::cast_slice(&data.labels));
     digest.finalize()

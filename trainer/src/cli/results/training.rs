@@ -1,0 +1,173 @@
+//! One run of training, which goes on where it was cut off.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::Context;
+use lookalike_trainer::data::Dataset;
+use lookalike_trainer::files::{load_model, write_atomically};
+use lookalike_trainer::train::{Checkpoint, CheckpointError, Settings, TrainError, Training};
+
+use super::store::{Images, Outcome, Trained};
+use crate::cli::console::{TrainingBar, note, print_line};
+use crate::cli::train::save_trained;
+
+/// Whether the model of a run is there: trained with these settings on these
+/// images, or known not to train, and still the file that was written.
+pub fn is_done(
+    trained: Option<&Trained>,
+    settings: &Settings,
+    images: Images,
+    model: &Path,
+) -> bool {
+    let same = trained.filter(|t| t.settings == *settings && t.images == images);
+    match same.map(|trained| &trained.outcome) {
+        Some(Outcome::Failed(_)) => true,
+        Some(Outcome::Model(fingerprint)) => {
+            load_model(model).is_ok_and(|model| model.fingerprint == *fingerprint)
+        }
+        None => false,
+    }
+}
+
+/// Trains a model into the file `model`; goes on from a checkpoint of the same
+/// run beside it. Checkpoint and times stay until [`clean`] removes them.
+pub fn train(
+    name: &str,
+    settings: Settings,
+    data: &Dataset,
+    model: &Path,
+) -> anyhow::Result<Trained> {
+    let trained = |seconds, outcome| Trained {
+        settings,
+        images: Images::of(data),
+        seconds,
+        threads: rayon::current_num_threads(),
+        outcome,
+    };
+    let mut training = start(settings, data, &Checkpoint::path(model))?;
+    let mut times = Times::load(model, training.epochs_done() as usize);
+    let mut bar = TrainingBar::new(name, &training, settings.epochs);
+    while !training.is_done() {
+        let started = Instant::now();
+        let stats = match training.epoch(|step| bar.step(step)) {
+            Ok(stats) => stats,
+            Err(error @ (TrainError::NotFinite { .. } | TrainError::NoTriplet { .. })) => {
+                bar.say(&format!("warning: {name}: {error}"));
+                return Ok(trained(times.total(), Outcome::Failed(error.to_string())));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        bar.epoch(&stats);
+        if let Some(warning) = stats.warning(&settings.objective) {
+            bar.say(&format!("warning: {warning}"));
+        }
+        // Before the checkpoint: what it counts has its times.
+        times.save(started.elapsed().as_secs_f64())?;
+        training.checkpoint().save(&Checkpoint::path(model))?;
+    }
+    let fingerprint = save_trained(model, &training, data)?;
+    Ok(trained(times.total(), Outcome::Model(fingerprint)))
+}
+
+/// The run from its checkpoint, or from the start where there is none of it.
+fn start<'d>(
+    settings: Settings,
+    data: &'d Dataset,
+    checkpoint: &Path,
+) -> anyhow::Result<Training<'d>> {
+    let training = Training::new(settings, data)?;
+    if !checkpoint.try_exists()? {
+        return Ok(training);
+    }
+    let found = match Checkpoint::load(checkpoint) {
+        Ok(found) => found,
+        Err(error @ CheckpointError::Content { .. }) => {
+            print_line(format_args!("warning: {error}; starting the run again"));
+            return Ok(training);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    match training.resume(found) {
+        Some(training) => {
+            note!("going on after epoch {}", training.epochs_done());
+            Ok(training)
+        }
+        // Of other settings, which are not wanted any more.
+        None => Ok(Training::new(settings, data)?),
+    }
+}
+
+/// Removes what is needed only until a run has ended.
+pub fn clean(model: &Path) -> anyhow::Result<()> {
+    for path in [Checkpoint::path(model), times_path(model)] {
+        match std::fs::remove_file(&path) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                return Err(e).with_context(|| format!("{}: cannot remove it", path.display()));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn times_path(model: &Path) -> PathBuf {
+    model.with_extension("seconds")
+}
+
+/// How long each epoch took, kept beside the checkpoint.
+struct Times {
+    path: PathBuf,
+    /// `None` if the times of epochs before an interruption are lost.
+    seconds: Option<Vec<f64>>,
+}
+
+impl Times {
+    fn load(model: &Path, epochs: usize) -> Times {
+        let path = times_path(model);
+        let read = std::fs::read(&path).ok();
+        let mut seconds = read.and_then(|text| serde_json::from_slice(&text).ok());
+        if epochs == 0 {
+            seconds = Some(Vec::new());
+        }
+        let seconds = seconds.filter(|seconds: &Vec<f64>| seconds.len() >= epochs);
+        // One epoch more than the checkpoint counts, if it was cut off there.
+        let seconds = seconds.map(|seconds| seconds[..epochs].to_vec());
+        Times { path, seconds }
+    }
+
+    fn save(&mut self, seconds: f64) -> anyhow::Result<()> {
+        if let Some(all) = &mut self.seconds {
+            all.push(seconds);
+            let text = serde_json::to_vec(all)?;
+            write_atomically(&self.path, |writer| writer.write_all(&text))?;
+        }
+        Ok(())
+    }
+
+    fn total(&self) -> Option<f64> {
+        self.seconds.as_ref().map(|seconds| seconds.iter().sum())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_those_of_the_epochs_that_count() {
+        let directory = tempfile::tempdir().unwrap();
+        let model = directory.path().join("a.model");
+        let mut times = Times::load(&model, 0);
+        for seconds in [1.0, 2.0, 4.0] {
+            times.save(seconds).unwrap();
+        }
+        assert_eq!(times.total(), Some(7.0));
+        assert_eq!(Times::load(&model, 2).total(), Some(3.0));
+        assert_eq!(Times::load(&model, 4).total(), None);
+        assert_eq!(Times::load(&model, 0).total(), Some(0.0));
+        clean(&model).unwrap();
+        assert_eq!(Times::load(&model, 1).total(), None);
+        assert!(std::fs::read_dir(directory.path()).unwrap().next().is_none());
+    }
+}

@@ -1,0 +1,216 @@
+//! The objective of one batch, from features to the gradient of the features.
+
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
+
+use super::objective::{Classifier, Head, PairLoss, PairTerm};
+use super::{Objective, Settings, StepStats};
+use crate::loss::{CosineBuffers, CosineSoftmax, Pairs, PixelSimilarity, cross_entropy};
+use crate::nn::{
+    Parameters, State, linear_backward, linear_forward, normalize_backward, normalize_forward,
+    predicted,
+};
+
+/// What the images of a batch are labelled.
+#[derive(Clone, Copy)]
+pub(super) struct Targets<'a> {
+    /// A class for each image.
+    pub labels: &'a [u16],
+    /// With mixup, the class of the image that was mixed in, and its share.
+    pub mixed: Option<(&'a [u16], f32)>,
+}
+
+/// What the objective works on, reused from step to step. Rows are images.
+pub(super) struct Terms {
+    objective: Objective,
+    embeddings: Array2<f32>,
+    /// Gradient of the embeddings, then what it is of the features.
+    dembeddings: Array2<f32>,
+    logits: Array2<f32>,
+    dlogits: Array2<f32>,
+    /// The gradients from the labels that were mixed in: of the logits, or
+    /// with cosines of the embeddings and of the weights.
+    dmixed: [Array2<f32>; 2],
+    cosine: CosineBuffers,
+    pairs: Pairs,
+    pixel_similarity: PixelSimilarity,
+}
+
+impl Terms {
+    /// For batches of up to `images` through the training network of `settings`.
+    pub fn new(settings: &Settings, images: usize) -> Terms {
+        let (objective, network) = (settings.objective, settings.training_network());
+        let (len, classes) = (network.embedding_len(), network.classes());
+        let head = objective.classifier.map(|classifier| classifier.head);
+        let linear = if head == Some(Head::Linear) { images } else { 0 };
+        let cosine = if matches!(head, Some(Head::Cosine(_))) { images } else { 0 };
+        let pairs = if objective.pairs.is_some() { images } else { 0 };
+        let pixels = if objective.pixel_similarity.is_some() { images } else { 0 };
+        let pairs = pairs.max(pixels);
+        let on_embeddings = || Array2::zeros((cosine.max(pairs), len));
+        Terms {
+            objective,
+            embeddings: on_embeddings(),
+            dembeddings: on_embeddings(),
+            logits: Array2::zeros((linear, classes)),
+            dlogits: Array2::zeros((linear, classes)),
+            dmixed: match head {
+                Some(Head::Linear) if settings.mixup => {
+                    [Array2::zeros((images, classes)), Array2::zeros((0, 0))]
+                }
+                Some(Head::Cosine(_)) if settings.mixup => {
+                    [Array2::zeros((images, len)), Array2::zeros((classes, len))]
+                }
+                _ => [Array2::zeros((0, 0)), Array2::zeros((0, 0))],
+            },
+            cosine: CosineBuffers::new(cosine, classes, len),
+            pairs: Pairs::new(pairs),
+            pixel_similarity: PixelSimilarity::new(pixels, network.input().len()),
+        }
+    }
+
+    /// The objective of the batch that `state` holds, whose features are the
+    /// first rows of `features`, one for each label. Overwrites those of `dfeatures` and, in `gradient`, the classifier's
+    /// part. `None` when the batch has no pair to compare.
+    pub fn evaluate(
+        &mut self,
+        parameters: &Parameters,
+        (state, features): (&State, &Array2<f32>),
+        targets: Targets<'_>,
+        dfeatures: &mut Array2<f32>,
+        gradient: &mut Parameters,
+    ) -> Option<StepStats> {
+        let labels = targets.labels;
+        let mut stats = StepStats { images: labels.len(), ..StepStats::default() };
+        let rows = s![..labels.len(), ..];
+        let (features, mut dfeatures) = (features.slice(rows), dfeatures.slice_mut(rows));
+        if !self.embeddings.is_empty() {
+            normalize_forward(features, self.embeddings.slice_mut(rows));
+        }
+        dfeatures.fill(0.0);
+        if let Some(Classifier { head, label_smoothing }) = self.objective.classifier {
+            match head {
+                Head::Linear => self.linear(
+                    parameters,
+                    features,
+                    (targets, label_smoothing),
+                    dfeatures.view_mut(),
+                    gradient,
+                    &mut stats,
+                ),
+                Head::Cosine(loss) => {
+                    self.cosine(loss, parameters, (targets, label_smoothing), gradient, &mut stats);
+                    self.add_through_norm(features, dfeatures.view_mut(), 1.0);
+                }
+            }
+        }
+        if let Some(PairTerm { loss, weight }) = self.objective.pairs {
+            let value = self.on_pairs(loss, labels, &mut stats)?;
+            stats.loss += f64::from(weight) * value;
+            self.add_through_norm(features, dfeatures.view_mut(), weight);
+        }
+        if let Some(weight) = self.objective.pixel_similarity {
+            let df = self.dembeddings.slice_mut(rows);
+            let f = self.embeddings.slice(rows);
+            let input = |i| state.input(i);
+            let value = self.pixel_similarity.evaluate(f, input, df, &mut self.pairs);
+            stats.loss += f64::from(weight) * value;
+            self.add_through_norm(features, dfeatures, weight);
+        }
+        Some(stats)
+    }
+
+    /// Adds what the gradient of the embeddings, times `weight`, is of the features.
+    fn add_through_norm(
+        &mut self,
+        features: ArrayView2<'_, f32>,
+        mut dfeatures: ArrayViewMut2<'_, f32>,
+        weight: f32,
+    ) {
+        let rows = s![..features.nrows(), ..];
+        let mut d = self.dembeddings.slice_mut(rows);
+        normalize_backward(features, self.embeddings.slice(rows), d.view_mut());
+        dfeatures.scaled_add(weight, &d);
+    }
+
+    fn linear(
+        &mut self,
+        parameters: &Parameters,
+        features: ArrayView2<'_, f32>,
+        (targets, smoothing): (Targets<'_>, f32),
+        dfeatures: ArrayViewMut2<'_, f32>,
+        gradient: &mut Parameters,
+        stats: &mut StepStats,
+    ) {
+        let Targets { labels, mixed } = targets;
+        let rows = s![..labels.len(), ..];
+        let (weight, bias) = parameters.classifier();
+        linear_forward(features, weight, bias, self.logits.slice_mut(rows));
+        let logits = self.logits.slice(rows);
+        stats.loss = cross_entropy(logits, labels, smoothing, self.dlogits.slice_mut(rows));
+        if let Some((labels, share)) = mixed {
+            let mut dmixed = self.dmixed[0].slice_mut(rows);
+            let loss = cross_entropy(logits, labels, smoothing, dmixed.view_mut());
+            stats.loss += f64::from(share) * (loss - stats.loss);
+            mix(self.dlogits.slice_mut(rows), dmixed.view(), share);
+        }
+        stats.correct = Some(predicted(logits, labels).filter(|&right| right).count());
+        let (dweight, dbias) = gradient.classifier_mut();
+        let dlogits = self.dlogits.slice(rows);
+        linear_backward(features, weight, dlogits, dweight, dbias, dfeatures);
+    }
+
+    /// Leaves the gradient in `dembeddings`.
+    fn cosine(
+        &mut self,
+        loss: CosineSoftmax,
+        parameters: &Parameters,
+        (targets, smoothing): (Targets<'_>, f32),
+        gradient: &mut Parameters,
+        stats: &mut StepStats,
+    ) {
+        let Targets { labels, mixed } = targets;
+        let rows = s![..labels.len(), ..];
+        let f = self.embeddings.slice(rows);
+        let w = parameters.classifier().0;
+        let (mut dw, mut dbias) = gradient.classifier_mut();
+        dbias.fill(0.0);
+        let buffers = &mut self.cosine;
+        let mut df = self.dembeddings.slice_mut(rows);
+        let to = (df.view_mut(), dw.view_mut());
+        let own = loss.evaluate(f, w, labels, smoothing, to, buffers);
+        (stats.loss, stats.correct) = (own.loss, Some(own.correct));
+        if let Some((labels, share)) = mixed {
+            let [df_mixed, dw_mixed] = &mut self.dmixed;
+            let mut df_mixed = df_mixed.slice_mut(rows);
+            let to = (df_mixed.view_mut(), dw_mixed.view_mut());
+            let other = loss.evaluate(f, w, labels, smoothing, to, buffers);
+            stats.loss += f64::from(share) * (other.loss - own.loss);
+            mix(df, df_mixed.view(), share);
+            mix(dw, dw_mixed.view(), share);
+        }
+    }
+
+    /// The loss, and its gradient in `dembeddings`; `None` when no pair has a part.
+    fn on_pairs(&mut self, loss: PairLoss, labels: &[u16], stats: &mut StepStats) -> Option<f64> {
+        let rows = s![..labels.len(), ..];
+        let f = self.embeddings.slice(rows);
+        let df = self.dembeddings.slice_mut(rows);
+        let pairs = &mut self.pairs;
+        let value = match loss {
+            PairLoss::Triplet(loss) => {
+                let triplets = loss.evaluate(f, labels, df, pairs);
+                stats.triplets = Some(triplets);
+                (triplets.triplets > 0).then_some(triplets.loss)
+            }
+            PairLoss::SmoothAp(loss) => loss.evaluate(f, labels, df, pairs),
+            PairLoss::SupervisedContrastive(loss) => loss.evaluate(f, labels, df, pairs),
+        };
+        stats.distances = pairs.mean_distances(labels);
+        value
+    }
+}
+
+/// `d = (1 - share) d + share mixed`.
+fn mix(mut d: ArrayViewMut2<'_, f32>, mixed: ArrayView2<'_, f32>, share: f32) {
+    d.zip_mut_with(&mixed, |d, &mixed| *d += share * (mixed - *d));
+}
