@@ -13,7 +13,7 @@ use lookalike_trainer::retrieval::{self, Options, search};
 use lookalike_trainer::train::{Objective, PairLoss, Settings, Training};
 use serde_json::{Value, json};
 
-use super::options::{DataOptions, ThreadOptions, check_shape};
+use super::options::{DataOptions, ThreadOptions};
 use super::output::print_json;
 use super::scaling::Scaling;
 
@@ -139,8 +139,7 @@ impl Bench {
     fn evaluate(&self, path: &Path, split: Split, images: Option<u32>) -> anyhow::Result<Value> {
         let model = load_model(path)?;
         let started = Instant::now();
-        let mut data = self.data.load(split)?;
-        check_shape(&model, &data, &self.data.data)?;
+        let mut data = self.data.load_for(split, &model)?;
         if let Some(images) = images {
             let indices: Vec<u32> = (0..images.min(data.len() as u32)).collect();
             data = data.subset(&indices);
@@ -164,8 +163,9 @@ impl Bench {
 
     fn search(&self, path: &Path) -> anyhow::Result<Value> {
         let model = load_model(path)?;
-        let [gallery, queries] = [self.data.load(Split::Train)?, self.data.load(Split::Test)?]
-            .map(|data| model.embed(&data));
+        let [gallery, queries] =
+            [self.data.load_for(Split::Train, &model)?, self.data.load_for(Split::Test, &model)?]
+                .map(|data| model.embed(&data));
         let started = Instant::now();
         let found = search(queries.view(), gallery.view(), 10, None);
         let seconds = started.elapsed().as_secs_f64();
@@ -181,7 +181,7 @@ impl Bench {
     fn single(&self, path: &Path) -> anyhow::Result<Value> {
         let bytes = AlignedBytes::read(path)?;
         let model = Model::<F32>::from_bytes(&bytes)?;
-        let data = self.data.load(Split::Test)?;
+        let data = self.data.load_as(Split::Test, Some(model.network().input()))?;
         let mut workspace = vec![0.0; model.workspace_len()];
         let mut microseconds = Vec::new();
         for i in (0..data.len()).take(2200) {

@@ -6,9 +6,8 @@ use std::time::Instant;
 
 use anyhow::Context;
 use clap::Args;
-use image::GrayImage;
-use lookalike::{Network, Packing, Shape};
-use lookalike_trainer::data::{Dataset, Source, Split};
+use lookalike::{Network, Packing};
+use lookalike_trainer::data::{Dataset, Source, Split, image_file};
 use lookalike_trainer::figures::{SheetRow, precision_recall_svg, retrieval_sheet_png};
 use lookalike_trainer::files::{
     LoadedModel, load_model, save_gallery, save_model, write_atomically,
@@ -212,7 +211,7 @@ impl Demo {
         for &query in &queries {
             let class = &test.class_names[usize::from(test.labels[query as usize])];
             let path = directory.join(format!("{class}.png"));
-            let png = grey_png(test.image(query as usize), test.shape)?;
+            let png = image_file::png(test.image(query as usize), test.shape)?;
             write_atomically(path, |w| w.write_all(&png))?;
         }
         Ok(())
@@ -261,13 +260,4 @@ fn sheet(data: &Dataset, queries: &[u32], embeddings: &Array2<f32>) -> anyhow::R
         })
         .collect();
     Ok(retrieval_sheet_png(data, &rows)?)
-}
-
-/// One grey image as a PNG file.
-fn grey_png(pixels: &[u8], shape: Shape) -> anyhow::Result<Vec<u8>> {
-    let (width, height) = (shape.width as u32, shape.height as u32);
-    let image = GrayImage::from_raw(width, height, pixels.to_vec()).context("a grey image")?;
-    let mut png = std::io::Cursor::new(Vec::new());
-    image.write_to(&mut png, image::ImageFormat::Png)?;
-    Ok(png.into_inner())
 }

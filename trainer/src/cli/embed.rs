@@ -8,7 +8,7 @@ use lookalike_trainer::files::{EmbeddingTable, TableFormat, labels_path, load_mo
 
 use super::UsageError;
 use super::console::note;
-use super::options::{DataOptions, ThreadOptions, check_shape};
+use super::options::{DataOptions, ThreadOptions};
 
 /// Write embeddings and labels for other tools.
 ///
@@ -47,8 +47,7 @@ impl Embed {
         let format = self.format()?;
         self.threads.run(|| {
             let model = load_model(&self.model)?;
-            let mut data = self.data.load(self.split)?;
-            check_shape(&model, &data, &self.data.data)?;
+            let mut data = self.data.load_for(self.split, &model)?;
             if let Some(count) = self.per_class {
                 data = data.first_per_class(count as usize);
             }

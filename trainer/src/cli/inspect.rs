@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use lookalike::model::{int8_layer_bytes, layer_bytes};
 use lookalike::{Acceptance, Network, Packing, Rule, Shape};
-use lookalike_trainer::device::{Footprint, footprints};
+use lookalike_trainer::device::{Footprint, footprints, grouped};
 use lookalike_trainer::files::{FirmwareFile, LoadedGallery, LoadedModel, Quantized};
 use serde::Serialize;
 
@@ -219,19 +219,6 @@ fn gallery_report(gallery: &LoadedGallery) -> GalleryReport {
     }
 }
 
-/// 1234567 as 1,234,567.
-fn grouped(n: impl Into<u64>) -> String {
-    let digits = n.into().to_string();
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 fn model_text(report: &ModelReport) -> String {
     let mut text = format!(
         "model, version {}, {} parameters as {}, fingerprint {}\n\
@@ -252,6 +239,9 @@ fn model_text(report: &ModelReport) -> String {
         grouped(report.flash_bytes),
         grouped(report.workspace_bytes as u64),
     );
+    if !report.class_names.is_empty() {
+        text += &format!("classes: {}\n\n", report.class_names.join(", "));
+    }
     if let Some(coder) = &report.coder {
         text += &format!(
             "coder of {} bytes: projection to {} values, binary codes by {}\n\n",

@@ -16,12 +16,14 @@ mod demo;
 mod embed;
 mod evaluate;
 mod export;
+mod family;
 mod gallery;
 mod import;
 mod inspect;
 mod man;
 mod options;
 mod output;
+mod pixels;
 mod quantize;
 mod results;
 mod scaling;
@@ -29,6 +31,7 @@ mod search;
 #[cfg(test)]
 mod tests;
 mod train;
+mod unpack;
 
 /// Learns, measures and packs image embeddings for microcontrollers.
 ///
@@ -47,7 +50,8 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Demo(demo::Demo),
-    Train(train::Train),
+    Train(Box<train::Train>),
+    Family(family::Family),
     Evaluate(evaluate::Evaluate),
     Calibrate(calibrate::Calibrate),
     Quantize(quantize::Quantize),
@@ -59,6 +63,8 @@ enum Command {
     Import(import::Import),
     Export(export::Export),
     Inspect(inspect::Inspect),
+    Unpack(unpack::Unpack),
+    Pixels(pixels::Pixels),
     Bench(bench::Bench),
     Completions(completions::Completions),
     Man(man::Man),
@@ -78,6 +84,7 @@ pub fn run() -> ExitCode {
     let result = match command {
         Command::Demo(command) => command.run(),
         Command::Train(command) => command.run(),
+        Command::Family(command) => command.run(),
         Command::Evaluate(command) => command.run(),
         Command::Calibrate(command) => command.run(),
         Command::Quantize(command) => command.run(),
@@ -89,6 +96,8 @@ pub fn run() -> ExitCode {
         Command::Import(command) => command.run(),
         Command::Export(command) => command.run(),
         Command::Inspect(command) => command.run(),
+        Command::Unpack(command) => command.run(),
+        Command::Pixels(command) => command.run(),
         Command::Bench(command) => command.run(),
         Command::Completions(command) => command.run(),
         Command::Man(command) => command.run(),
@@ -103,6 +112,13 @@ pub fn run() -> ExitCode {
 }
 
 fn is_usage(error: &anyhow::Error) -> bool {
+    use lookalike_trainer::data::{DataError, FolderError};
     error.is::<UsageError>()
+        || matches!(
+            error.downcast_ref(),
+            Some(
+                DataError::Fraction { .. } | DataError::Folder(FolderError::FractionOfSplit { .. })
+            )
+        )
         || matches!(error.downcast_ref(), Some(TrainError::Setting { .. } | TrainError::Batches(_)))
 }

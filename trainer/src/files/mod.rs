@@ -7,12 +7,14 @@
 //! - [`safetensors`]: weights to and from PyTorch
 //! - [`FirmwareFile`]: a model or gallery as Rust or C source
 //! - [`EmbeddingTable`]: embeddings and labels for other tools
+//! - [`write_folders`]: images as pictures, one folder a class
 //! - [`write_npy`]: arrays for NumPy and its relatives
 
 mod aligned;
 mod atomic;
 mod embed;
 mod firmware;
+mod folders;
 mod gallery;
 mod model;
 mod npy;
@@ -23,6 +25,7 @@ pub use aligned::{AlignedBytes, ReadError};
 pub use atomic::{WriteError, write_atomically};
 pub use embed::{CodeKind, CodeKindError, CodedEmbeddings, Words, binarize, project};
 pub use firmware::{FirmwareFile, FirmwareFileError, Language};
+pub use folders::{FoldersError, write_folders};
 pub use gallery::{
     GalleryIoError, LoadedGallery, SearchError, load_gallery, load_gallery_of, save_gallery,
 };

@@ -8,6 +8,7 @@ use rand::Rng;
 
 use super::{AlignedBytes, ReadError, WriteError, write_atomically};
 use crate::data::Dataset;
+use crate::device::SELF_TEST_IMAGES;
 use crate::nn::Parameters;
 use crate::quantize::Layer;
 use crate::quantize::coder::CoderParameters;
@@ -284,9 +285,6 @@ fn encode<E: Encoding>(contents: &ModelContents<'_, E>) -> Result<AlignedBytes, 
     model::write(contents, &mut bytes)?;
     Ok(bytes)
 }
-
-/// Number of images that the trainer gives a model for its self-test.
-const SELF_TEST_IMAGES: usize = 2;
 
 /// The first images of `data`, for a self-test.
 pub fn self_test_images(data: &Dataset) -> &[u8] {

@@ -8,7 +8,7 @@
 //! | `id` | 64-bit integer | the row's number from 0, which is the item's id in a gallery of the same images |
 //! | `label` | 32-bit integer | the class's number |
 //! | `class_name` | text | the class's name |
-//! | `split` | text | `train` or `test` |
+//! | `split` | text | the split: `train`, `test`, `fit` or `validation` |
 //! | `embedding` | `[D]` of 32-bit floats | L2-normalised |
 
 #[cfg(feature = "parquet")]
