@@ -36,6 +36,7 @@ pub struct Bench {
 #[derive(Subcommand)]
 enum Work {
     /// Epochs of training on the training split.
+    #[command(after_help = "Example:\n  trainer bench epoch --loss triplet --threads 2")]
     Epoch {
         /// The loss; cross-entropy with SGD, triplet (all) with Adam.
         #[arg(long, value_enum, default_value = "cross-entropy")]
@@ -48,6 +49,7 @@ enum Work {
         epochs: u32,
     },
     /// Load and embed a split, then all metrics, every image a query, no bootstrap.
+    #[command(after_help = "Example:\n  trainer bench evaluate digits.model --images 1000")]
     Evaluate {
         /// The model file.
         model: PathBuf,
@@ -59,17 +61,20 @@ enum Work {
         images: Option<u32>,
     },
     /// Exact top-10 of the test images among the training images.
+    #[command(after_help = "Example:\n  trainer bench search digits.model")]
     Search {
         /// The model file.
         model: PathBuf,
     },
     /// One image at a time through the core, on one thread.
+    #[command(after_help = "Example:\n  trainer bench single digits.model")]
     Single {
         /// The model file.
         model: PathBuf,
     },
     /// Epochs for batches of 16 to 512, evaluation of 1,000 to 60,000 images:
     /// prints Markdown tables.
+    #[command(after_help = "Example:\n  trainer bench scaling digits.model --plot scaling.svg")]
     Scaling(Scaling),
 }
 

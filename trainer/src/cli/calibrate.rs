@@ -12,6 +12,7 @@ use rand::seq::SliceRandom;
 use serde::Serialize;
 
 use super::UsageError;
+use super::console::note;
 use super::options::{DataOptions, ThreadOptions};
 use super::output::{print, print_json};
 
@@ -123,7 +124,7 @@ impl Calibrate {
         let acceptance = Acceptance { threshold, false_accept_rate: self.false_accept_rate, rule };
         let out = self.out.as_ref().unwrap_or(&self.model);
         save_model(out, &NewModel { acceptance: Some(acceptance), ..model.as_new() })?;
-        eprintln!("wrote {} with its threshold", out.display());
+        note!("wrote {} with its threshold", out.display());
 
         let classes = (enrolled_classes, impostor_classes);
         let report = self.report(&model, &test, classes, &enrolled, threshold, impostors.len())?;

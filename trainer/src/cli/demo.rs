@@ -20,6 +20,7 @@ use lookalike_trainer::train::{Objective, PairLoss, Settings, Training};
 use ndarray::{Array2, Axis};
 use serde::Serialize;
 
+use super::console::note;
 use super::evaluate::evaluate;
 use super::options::ThreadOptions;
 use super::output::{print, print_json};
@@ -111,7 +112,7 @@ impl Demo {
         let mut results = Vec::new();
         for contender in &contenders {
             let model = self.train(contender, &train)?;
-            eprintln!("{}: evaluating {} test images", contender.name, test.len());
+            note!("{}: evaluating {} test images", contender.name, test.len());
             let (evaluation, embeddings) = evaluate(&model, &test, Options::default())?;
             let int8 = self.quantize(contender, &model, &train)?;
             let (int8_evaluation, _) = evaluate(&int8, &test, Options::default())?;
@@ -146,8 +147,8 @@ impl Demo {
             print(&int8_text(&named, &int8))?;
         }
         let out = self.out.display();
-        eprintln!("\nwrote models, galleries, metrics.json and figures to {out}; now try");
-        eprintln!(
+        note!("\nwrote models, galleries, metrics.json and figures to {out}; now try");
+        note!(
             "  trainer search {out}/triplet.model --gallery {out}/triplet.gallery {out}/queries/7.png"
         );
         Ok(())
@@ -174,7 +175,7 @@ impl Demo {
         model: &LoadedModel,
         train: &Dataset,
     ) -> anyhow::Result<LoadedModel> {
-        eprintln!("{}: quantising", contender.name);
+        note!("{}: quantising", contender.name);
         let options = quantize::Options {
             calibration: Some(Calibration::P9999),
             calibration_images: 1000,

@@ -6,6 +6,7 @@ use clap::Args;
 use lookalike_trainer::data::Split;
 use lookalike_trainer::files::{CodeKind, load_model, save_gallery};
 
+use super::console::note;
 use super::options::{DataOptions, ThreadOptions};
 
 /// Embed images and write a gallery that firmware or `trainer search` searches.
@@ -53,7 +54,7 @@ impl Gallery {
             let code = self.code.unwrap_or(model.code());
             save_gallery(&self.out, &model, &data, code)?;
             let (items, code) = (data.len(), code.name());
-            eprintln!("wrote {items} items as {code} to {}", self.out.display());
+            note!("wrote {items} items as {code} to {}", self.out.display());
             Ok(())
         })
     }

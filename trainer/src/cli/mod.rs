@@ -1,5 +1,6 @@
 //! One module a command; what commands share is in `options`, `console` and
 //! `output`.
+#![warn(clippy::print_stderr, clippy::print_stdout)]
 
 use std::process::ExitCode;
 
@@ -9,13 +10,17 @@ use lookalike_trainer::train::TrainError;
 mod bench;
 mod calibrate;
 mod codes;
+mod completions;
 mod console;
 mod demo;
 mod embed;
 mod evaluate;
+mod export;
 mod family;
 mod gallery;
+mod import;
 mod inspect;
+mod man;
 mod options;
 mod output;
 mod pixels;
@@ -23,9 +28,10 @@ mod quantize;
 mod results;
 mod scaling;
 mod search;
+#[cfg(test)]
+mod tests;
 mod train;
 mod unpack;
-mod weights;
 
 /// Learns, measures and packs image embeddings for microcontrollers.
 ///
@@ -36,6 +42,9 @@ mod weights;
 struct Cli {
     #[command(subcommand)]
     command: Command,
+    /// Print only results, warnings and errors.
+    #[arg(long, short, global = true)]
+    quiet: bool,
 }
 
 #[derive(Subcommand)]
@@ -51,12 +60,14 @@ enum Command {
     Gallery(gallery::Gallery),
     Search(search::Search),
     Embed(embed::Embed),
-    Import(weights::Import),
-    Export(weights::Export),
+    Import(import::Import),
+    Export(export::Export),
     Inspect(inspect::Inspect),
     Unpack(unpack::Unpack),
     Pixels(pixels::Pixels),
     Bench(bench::Bench),
+    Completions(completions::Completions),
+    Man(man::Man),
 }
 
 /// The options contradict each other or the files: exit code 2.
@@ -68,7 +79,9 @@ struct UsageError(String);
 ///
 /// Exit codes: 0 done, 1 failed, 2 wrong usage.
 pub fn run() -> ExitCode {
-    let result = match Cli::parse().command {
+    let Cli { command, quiet } = Cli::parse();
+    console::set_quiet(quiet);
+    let result = match command {
         Command::Demo(command) => command.run(),
         Command::Train(command) => command.run(),
         Command::Family(command) => command.run(),
@@ -86,11 +99,13 @@ pub fn run() -> ExitCode {
         Command::Unpack(command) => command.run(),
         Command::Pixels(command) => command.run(),
         Command::Bench(command) => command.run(),
+        Command::Completions(command) => command.run(),
+        Command::Man(command) => command.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            console::print_line(format_args!("error: {error:#}"));
             ExitCode::from(if is_usage(&error) { 2 } else { 1 })
         }
     }

@@ -11,6 +11,7 @@ use lookalike_trainer::data::{
 use lookalike_trainer::files::LoadedModel;
 
 use super::UsageError;
+use super::console::print_line;
 
 /// Which images.
 #[derive(Args, Clone, Debug)]
@@ -65,7 +66,7 @@ impl DataOptions {
         };
         let Loaded { dataset, skipped } = self.data.load_with(split, &options)?;
         for problem in &skipped {
-            eprintln!("skipped {problem}");
+            print_line(format_args!("skipped {problem}"));
         }
         Ok(dataset)
     }

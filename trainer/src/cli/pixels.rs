@@ -7,6 +7,7 @@ use clap::Args;
 use lookalike_trainer::data::Split;
 use lookalike_trainer::files::{load_model, write_atomically};
 
+use super::console::note;
 use super::options::{DataOptions, ThreadOptions};
 
 /// Write images as the bytes that firmware gives to a model.
@@ -51,7 +52,7 @@ impl Pixels {
             write_atomically(&self.out, |writer| writer.write_all(&data.pixels))?;
             write_atomically(&labels_out, |writer| writer.write_all(labels.as_bytes()))?;
             let (images, out) = (data.len(), self.out.display());
-            eprintln!("wrote {images} images to {out} and {}", labels_out.display());
+            note!("wrote {images} images to {out} and {}", labels_out.display());
             Ok(())
         })
     }

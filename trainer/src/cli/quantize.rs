@@ -11,7 +11,7 @@ use lookalike_trainer::quantize::{self, Calibration, Options, Report, Trial};
 use lookalike_trainer::retrieval::codes::CodeFigures;
 
 use super::UsageError;
-use super::console::spinner;
+use super::console::{note, spinner};
 use super::options::{DataOptions, ThreadOptions};
 use super::output::{print, print_json};
 
@@ -91,7 +91,7 @@ impl Quantize {
             bar.finish_and_clear();
             let (quantized, report) = quantized?;
             save_model(&self.out, &quantized.as_new())?;
-            eprintln!("wrote {}", self.out.display());
+            note!("wrote {}", self.out.display());
             if self.json { print_json(&report) } else { print(&text(&report)) }
         })
     }

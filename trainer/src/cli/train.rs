@@ -16,7 +16,7 @@ use lookalike_trainer::train::{
 use serde::Serialize;
 
 use super::UsageError;
-use super::console::TrainingBar;
+use super::console::{TrainingBar, note};
 use super::options::{DataOptions, ThreadOptions};
 use super::output::print_json;
 
@@ -97,7 +97,7 @@ impl Train {
             let fingerprint = save_trained(&self.out, &training, &data)?;
             self.save_options(&options.with_widths(&settings.network))?;
             remove_checkpoint(&checkpoint)?;
-            eprintln!("wrote {}", self.out.display());
+            note!("wrote {}", self.out.display());
             if self.json {
                 let settings = *training.settings();
                 print_json(&Summary {
@@ -161,7 +161,7 @@ impl Train {
                 checkpoint.display()
             );
         };
-        eprintln!("going on after epoch {}", training.epochs_done());
+        note!("going on after epoch {}", training.epochs_done());
         Ok(training)
     }
 }

@@ -7,6 +7,7 @@ use lookalike_trainer::data::Split;
 use lookalike_trainer::files::write_folders;
 
 use super::UsageError;
+use super::console::note;
 use super::options::{DataOptions, ThreadOptions};
 
 /// Write a data set as pictures, one folder a class.
@@ -54,7 +55,7 @@ impl Unpack {
                 splits.push((split, data));
             }
             let images = write_folders(&self.out, &splits)?;
-            eprintln!("wrote {images} pictures to {}", self.out.display());
+            note!("wrote {images} pictures to {}", self.out.display());
             Ok(())
         })
     }

@@ -83,6 +83,11 @@ impl LoadedGallery {
         &self.labels
     }
 
+    /// The whole file.
+    pub fn file(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// The gallery, viewed in place.
     ///
     /// # Errors
@@ -174,7 +179,11 @@ pub enum SearchError {
 /// # Errors
 /// When it cannot be read or is not a whole gallery of a known version.
 pub fn load_gallery(path: &Path) -> Result<LoadedGallery, GalleryIoError> {
-    let bytes = AlignedBytes::read(path)?;
+    check(path, AlignedBytes::read(path)?)
+}
+
+/// Checks the content of the file at `path`.
+pub(super) fn check(path: &Path, bytes: AlignedBytes) -> Result<LoadedGallery, GalleryIoError> {
     let opened = open::<F32>(&bytes, CodeKind::F32)
         .or_else(|error| otherwise::<U8>(error, &bytes, CodeKind::U8))
         .or_else(|error| otherwise::<Projected>(error, &bytes, CodeKind::Projected))

@@ -116,6 +116,11 @@ impl LoadedModel {
         }
     }
 
+    /// The whole file.
+    pub fn file(&self) -> &[u8] {
+        &self.file
+    }
+
     /// The f32 parameters; `None` of an integer model.
     pub fn float(&self) -> Option<&Parameters> {
         match &self.parameters {
@@ -158,7 +163,11 @@ pub enum ModelIoError {
 /// # Errors
 /// When it cannot be read or is not a whole model of a known version.
 pub fn load_model(path: &Path) -> Result<LoadedModel, ModelIoError> {
-    let bytes = AlignedBytes::read(path)?;
+    check(path, AlignedBytes::read(path)?)
+}
+
+/// Checks the content of the file at `path`.
+pub(super) fn check(path: &Path, bytes: AlignedBytes) -> Result<LoadedModel, ModelIoError> {
     open(bytes).map_err(|error| ModelIoError::Content { path: path.to_owned(), error })
 }
 

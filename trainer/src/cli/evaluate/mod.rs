@@ -13,7 +13,7 @@ use lookalike_trainer::rng::{Purpose, stream};
 use ndarray::Array2;
 
 use super::UsageError;
-use super::console::spinner;
+use super::console::{note, spinner};
 use super::options::{DataOptions, ThreadOptions};
 use super::output::{print, print_json};
 
@@ -151,7 +151,7 @@ impl Evaluate {
         if let Some(path) = &self.plot {
             let svg = precision_recall_svg(&named)?;
             write_atomically(path, |writer| writer.write_all(svg.as_bytes()))?;
-            eprintln!("wrote {}", path.display());
+            note!("wrote {}", path.display());
         }
         if self.json {
             return print_json(&ByName::new(&named));
