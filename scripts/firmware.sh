@@ -34,16 +34,9 @@ elf() { # TARGET BINARY
     echo "$CARGO_TARGET_DIR/$1/release/$2"
 }
 
-# The emulator of a board. Each instruction advances its clock by a nanosecond.
-# It runs where the files lie that the host lends to programs.
-emulate() { # BOARD ELF
-    case $1 in
-    virt) machine="qemu-system-riscv32 -machine virt -bios none" ;;
-    *) machine="qemu-system-arm -machine $1" ;;
-    esac
-    # Minutes: only a program that hangs takes so long.
-    (cd "$out" && timeout 600 $machine -icount shift=0 -nographic \
-        -semihosting-config enable=on,target=native -kernel "$2" </dev/null)
+# Runs a program where the files lie that the host lends to it.
+run_in_out() { # BOARD ELF
+    (cd "$out" && emulate "$1" "$2")
 }
 
 # Figures depend on the compiler: the expected transcript has # for each.
@@ -55,7 +48,7 @@ run_demo() { # TARGET BOARD [VARIANT]
     name="$2${3:+-$3}"
     say "running the firmware on $name"
     transcript="$out/$name.txt"
-    emulate "$2" "$(elf "$1" demo)" >"$transcript" || fail "$name: exit status $?"
+    run_in_out "$2" "$(elf "$1" demo)" >"$transcript" || fail "$name: exit status $?"
     cat "$transcript"
     without_figures <"$transcript" | diff "firmware-example/expected/$name.txt" - ||
         fail "$name: the transcript is not firmware-example/expected/$name.txt"
@@ -77,20 +70,20 @@ run_demo() { # TARGET BOARD [VARIANT]
 # Embeddings of quantised models, word by word against the naive oracle's.
 run_identity() { # TARGET BOARD
     say "comparing embeddings of quantised models on $2"
-    emulate "$2" "$(elf "$1" identity)" || fail "$2: embeddings differ"
+    run_in_out "$2" "$(elf "$1" identity)" || fail "$2: embeddings differ"
 }
 
 # Searches of integer codes against plain loops.
 run_distances() { # TARGET BOARD
     say "comparing distances on $2"
-    emulate "$2" "$(elf "$1" distances)" || fail "$2: distances differ"
+    run_in_out "$2" "$(elf "$1" distances)" || fail "$2: distances differ"
 }
 
 # Figures of the integer network and of searches. Of portable kernels only the
 # instructions are of interest.
 run_bench() { # TARGET BOARD [portable]
     say "benchmark on $2${3:+, $3}"
-    emulate "$2" "$(elf "$1" bench)" >"$out/bench" || fail "$2: the benchmark's exit status is $?"
+    run_in_out "$2" "$(elf "$1" bench)" >"$out/bench" || fail "$2: the benchmark's exit status is $?"
     cat "$out/bench"
     grep -E "^[-a-z0-9]+ [0-9]+$" "$out/bench" | grep -E "${3:+^(compact|fast)-instructions}" |
         sed "s/^/$2 ${3:+$3-}/" >>"$out/figures"
@@ -104,6 +97,32 @@ flash_bytes() { # ELF
 measure_code() { # TARGET BOARD [VARIANT]
     code=$(($(flash_bytes "$(elf "$1" code_size)") - $(flash_bytes "$(elf "$1" empty)")))
     echo "$2 ${3:+$3-}code-bytes $code" >>"$out/figures"
+}
+
+# What the smallest program takes in flash besides the model and the gallery, and
+# in RAM besides the workspace: `trainer family` and `--fit` count with it.
+measure_recogniser() { # TARGET BOARD DEPLOYMENT MODEL GALLERY
+    export LOOKALIKE_MODEL="$4" LOOKALIKE_GALLERY="$5"
+    build "$1" "$2,own" recogniser
+    files=$(cat "$4" "$5" | wc -c)
+    unset LOOKALIKE_MODEL LOOKALIKE_GALLERY
+    run_in_out "$2" "$(elf "$1" recogniser)" >"$out/recogniser" ||
+        fail "$2: recogniser's exit status is $? with $3"
+    echo "$2 recogniser-$3-code $(($(program_bytes "$(elf "$1" recogniser)") - files))" >>"$out/figures"
+    awk -v board="$2" -v name="recogniser-$3-ram" '
+        /^(static|stack)/ { sum += $2 }
+        /^workspace/ { sum -= $2 }
+        END { print board, name, sum }' "$out/recogniser" >>"$out/figures"
+}
+
+measure_recognisers() { # TARGET BOARD F32-ASSETS
+    say "measuring the smallest program on $2"
+    assets=firmware-example/assets
+    measure_recogniser "$1" "$2" f32 "$assets/$3/model" "$assets/$3/gallery"
+    measure_recogniser "$1" "$2" compact "$assets/int8/compact.model" "$assets/int8/gallery"
+    measure_recogniser "$1" "$2" fast "$assets/int8/fast.model" "$assets/int8/gallery"
+    # Its first convolution goes through other code.
+    measure_recogniser "$1" "$2" colour "$out/colour.model" "$out/colour.gallery"
 }
 
 panics() { # ELF: prints the symbols of Rust's panic machinery
@@ -178,9 +197,12 @@ say "preparing what the host lends to the firmware"
 env -u CARGO_TARGET_DIR cargo run --release --quiet -p lookalike-tests --example firmware_cases -- "$out"
 check_board thumbv7em-none-eabihf mps2-an386
 check_portable thumbv7em-none-eabihf mps2-an386
+measure_recognisers thumbv7em-none-eabihf mps2-an386 reference
 check_board thumbv6m-none-eabi microbit
 check_portable thumbv6m-none-eabi microbit
+measure_recognisers thumbv6m-none-eabi microbit small
 check_board riscv32imc-unknown-none-elf virt
+measure_recognisers riscv32imc-unknown-none-elf virt reference
 check_budgets
 say "building for a real board, the STM32F4 Discovery"
 build thumbv7em-none-eabihf stm32f4-discovery demo

@@ -1,6 +1,6 @@
 # Sourced by the scripts that build for microcontrollers: a compiler for a bare
 # target, from rustup where it has or can fetch the target, otherwise Debian's,
-# which builds Rust's core library from source.
+# which builds Rust's core library from source; and the emulators.
 # shellcheck shell=sh
 
 say() {
@@ -53,4 +53,24 @@ bare_cargo() {
     shift 2
     use_compiler "$target"
     cargo "$subcommand" --target "$target" ${build_std:+"$build_std"} "$@"
+}
+
+# emulate BOARD ELF: runs a program on a board's emulator, in the working
+# directory, where the files lie that the host lends to it. Each instruction
+# advances the emulated clock by a nanosecond. Only a program that hangs takes
+# minutes.
+emulate() {
+    case $1 in
+    virt) machine="qemu-system-riscv32 -machine virt -bios none" ;;
+    *) machine="qemu-system-arm -machine $1" ;;
+    esac
+    # shellcheck disable=SC2086 # a command with its options
+    timeout 600 $machine -icount shift=0 -nographic \
+        -semihosting-config enable=on,target=native -kernel "$2" </dev/null
+}
+
+# program_bytes ELF: the flash that a whole program takes.
+program_bytes() {
+    arm-none-eabi-size -A "$1" |
+        awk '$1 ~ /^\.(vector_table|init|trap|text|rodata|eh_frame|data)/ { sum += $2 } END { print sum }'
 }

@@ -5,7 +5,7 @@ mod common;
 
 use common::{Aligned, image, model_file, networks, noise, open, parameters, write_model};
 use lookalike::gallery::{self, GalleryContents};
-use lookalike::model::{ModelContents, SelfTest, SelfTestError};
+use lookalike::model::{ModelContents, ModelPlan, SelfTest, SelfTestError};
 use lookalike::{
     Acceptance, EmbedError, EmbeddingError, F32, FileError, FileKind, GalleryFile,
     GalleryFileError, Model, ModelError, Network, Rule, include_gallery, include_model, model,
@@ -160,6 +160,28 @@ fn gallery_fixture_has_its_values() {
 }
 
 proptest! {
+    #[test]
+    fn the_plan_has_the_length_of_the_file(network in networks(), images in 0usize..3) {
+        let parameters = parameters(&network, 1);
+        let class_names = vec!["n\u{e9}"; network.classes()].join("\n");
+        let mut embedding = vec![0.0; network.embedding_len()];
+        embedding[0] = 1.0;
+        let embeddings = embedding.repeat(images);
+        let images = vec![7; images * network.input().len()];
+        let contents = ModelContents {
+            class_names: &class_names,
+            acceptance: Some(ACCEPTANCE),
+            self_test: SelfTest { images: &images, embeddings: &embeddings },
+            ..ModelContents::new(network, &parameters)
+        };
+        let plan = ModelPlan {
+            class_names: &class_names,
+            self_test_images: &images,
+            ..ModelPlan::new(network)
+        };
+        prop_assert_eq!(plan.file_len(), model::file_len(&contents));
+    }
+
     #[test]
     fn parameters_survive_to_the_bit(network in networks(), seed: u64, negative_zero: prop::sample::Index) {
         let mut parameters = parameters(&network, seed);
@@ -376,6 +398,19 @@ fn impossible_models_are_not_written() {
         let contents = ModelContents { self_test: SelfTest { images, embeddings }, ..right };
         assert_eq!(model::file_len(&contents), Err(ModelError::SelfTest));
     }
+}
+
+#[test]
+fn impossible_models_are_not_planned() {
+    let plan = ModelPlan::new(small());
+    assert!(plan.file_len().is_ok());
+    let names = ModelPlan { class_names: "one", ..plan };
+    assert_eq!(names.file_len(), Err(ModelError::ClassNames));
+    let images = ModelPlan { self_test_images: &[0; 7], ..plan };
+    assert_eq!(images.file_len(), Err(ModelError::SelfTest));
+    let packing = Some(lookalike::Packing::Fast);
+    let coder = ModelPlan { packing, projected: usize::MAX / 2, ..plan };
+    assert_eq!(coder.file_len(), Err(ModelError::Coder));
 }
 
 #[test]

@@ -6,10 +6,10 @@ mod common;
 
 use common::{Aligned, noise};
 use lookalike::code::Coder;
-use lookalike::model::{self, Int8Parameters, ModelContents, SelfTest};
+use lookalike::model::{self, Int8Parameters, ModelContents, ModelPlan, SelfTest};
 use lookalike::{
-    EmbedError, F32, FileError, Int8, MAX_BIAS, MAX_MULTIPLIER, Model, ModelError, Network,
-    Packing, QuantizedConv, include_model,
+    Acceptance, EmbedError, F32, FileError, Int8, MAX_BIAS, MAX_MULTIPLIER, Model, ModelError,
+    Network, Packing, QuantizedConv, Rule, include_model,
 };
 
 static COMPACT: &[u8] = include_model!("fixtures/v1.int8.compact.model");
@@ -194,6 +194,30 @@ fn layers_have_their_bytes() {
     for (packing, fixture) in PACKINGS {
         let layers: usize = model::int8_layer_bytes(&small(), packing).iter().sum();
         assert!(layers < fixture.len() && fixture.len() < layers + 2000, "{packing:?}");
+    }
+}
+
+#[test]
+fn the_plan_has_the_length_of_the_file() {
+    let (plain, image) = (Plain::new(), image());
+    let acceptance =
+        Some(Acceptance { threshold: 1.0, false_accept_rate: 0.5, rule: Rule::NearestItem });
+    for (packing, _) in PACKINGS {
+        let contents = ModelContents {
+            class_names: "cup\nkey",
+            acceptance,
+            self_test: SelfTest { images: &image, embeddings: &EMBEDDING },
+            ..ModelContents::int8(small(), plain.parameters(packing))
+        };
+        let plan = ModelPlan {
+            packing: Some(packing),
+            projected: plain.offsets.len(),
+            thresholds: plain.thresholds.len(),
+            class_names: "cup\nkey",
+            self_test_images: &image,
+            ..ModelPlan::new(small())
+        };
+        assert_eq!(plan.file_len(), model::file_len(&contents), "{packing:?}");
     }
 }
 

@@ -14,6 +14,9 @@
 //! `two-stage.gallery`: the words of a gallery file of 10,000 images, before
 //! them their number, after them the ids of the items nearest to the first image
 //! of the model's self-test.
+//!
+//! `colour.model`, `colour.gallery`: a random network for colour images, packed
+//! `fast`, with a self-test and an item in its gallery.
 
 use std::path::Path;
 use std::thread;
@@ -22,7 +25,9 @@ use anyhow::{Context, Result, ensure};
 use lookalike::code::TwoStage;
 use lookalike::gallery::{self, GalleryContents};
 use lookalike::model::SelfTest;
-use lookalike::{Embedding, Gallery, GalleryFile, Int8, Matches, Model, Network, Packing};
+use lookalike::{
+    Code, Embedding, Gallery, GalleryFile, Int8, Matches, Model, Network, Packing, U8,
+};
 use lookalike_tests::int8_oracle;
 use lookalike_tests::quantized::{Int8Case, PlainModel};
 use lookalike_tests::random::SplitMix;
@@ -60,7 +65,35 @@ fn main() -> Result<()> {
     }
     words.push(u32::from_le_bytes(*b"END."));
     write("identity.cases", &words)?;
-    write("two-stage.gallery", &large_gallery(&model)?)
+    write("two-stage.gallery", &large_gallery(&model)?)?;
+    let [model, gallery] = colour()?;
+    write("colour.model", &model)?;
+    write("colour.gallery", &gallery)
+}
+
+fn colour() -> Result<[Vec<u32>; 2]> {
+    let network = Network::new([3, 32, 32], [8, 8, 8], 2, 0)?;
+    let case = Int8Case::new(network, 4, 1);
+    let image = &case.images[3];
+    let embedding = int8_oracle::forward(&network, &case.convs(), image).code;
+    let self_test = SelfTest { images: image, embeddings: &embedding };
+    let words = case.file(Packing::Fast, self_test)?;
+    let contents = GalleryContents::<U8> {
+        fingerprint: Model::<Int8>::from_bytes(bytemuck::cast_slice(&words))?.fingerprint(),
+        dimension: network.embedding_len(),
+        names: "noise",
+        labels: &[0],
+        embeddings: &embedding,
+    };
+    Ok([words, gallery_words(&contents)?])
+}
+
+/// A gallery file.
+fn gallery_words<C: Code>(contents: &GalleryContents<'_, C>) -> Result<Vec<u32>> {
+    let mut file = vec![0u32; gallery::file_len(contents)?.div_ceil(4)];
+    let len = gallery::write(contents, bytemuck::cast_slice_mut(&mut file))?;
+    ensure!(len == 4 * file.len(), "a gallery of words is whole words");
+    Ok(file)
 }
 
 fn large_gallery(model: &Model<'_, Int8>) -> Result<Vec<u32>> {
@@ -85,10 +118,7 @@ fn large_gallery(model: &Model<'_, Int8>) -> Result<Vec<u32>> {
         labels: &train.labels[..ITEMS],
         embeddings: &embeddings,
     };
-    let mut file = vec![0u32; gallery::file_len(&contents)?.div_ceil(4)];
-    let len = gallery::write(&contents, bytemuck::cast_slice_mut(&mut file))?;
-    ensure!(len == 4 * file.len(), "a gallery of words is whole words");
-
+    let file = gallery_words(&contents)?;
     let opened = GalleryFile::<TwoStage>::from_bytes(bytemuck::cast_slice(&file))?;
     let gallery: Gallery<'_, 0, WORDS, TwoStage> = Gallery::new(model, Some(opened))?;
     let images = model.self_test_contents().images;

@@ -8,6 +8,7 @@
 
 pub mod data;
 pub mod device;
+pub mod family;
 pub mod figures;
 pub mod files;
 pub mod loss;

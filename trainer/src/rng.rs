@@ -25,6 +25,8 @@ pub enum Purpose {
     Views = 6,
     /// Choice of the images to enrol; the index is the draw's and the class's.
     Enrolment = 7,
+    /// Which pictures are for testing; the index is made of a file's name.
+    TestFraction = 8,
 }
 
 /// The generator for `purpose` and `index` in a run with `seed`.

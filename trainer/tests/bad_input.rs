@@ -383,7 +383,12 @@ fn a_full_disk_is_reported_and_loses_nothing() {
         "train --loss triplet --data data --widths 4,4,8 --epochs 1 --seed 9 --out good.model",
         "gallery good.model --data data --out good.gallery",
         "export good.model --out new.safetensors",
+        "export good.model --out new.rs",
+        "export good.model --out new.c",
         "embed good.model --data data --out new.npy",
+        "embed good.model --data data --out new.parquet",
+        "embed good.model --data data --out new.pgcopy",
+        "embed good.model --data data --out new.safetensors",
     ] {
         let script = format!("trap '' XFSZ; ulimit -f 1; exec {} {run}", program.display());
         let output = std::process::Command::new("sh")

@@ -5,6 +5,7 @@ mod encoding;
 mod error;
 mod float;
 mod int8;
+mod plan;
 mod self_test;
 
 use crc::{Digest, Table};
@@ -15,6 +16,7 @@ pub use encoding::Encoding;
 pub use error::{EmbedError, ModelError};
 pub use float::{F32, layer_bytes};
 pub use int8::{Int8, Int8Parameters, Layer, int8_layer_bytes};
+pub use plan::ModelPlan;
 pub use self_test::{SELF_TEST_TOLERANCE, SelfTest, SelfTestError};
 
 use crate::chunks::chunks;

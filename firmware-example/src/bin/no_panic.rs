@@ -9,7 +9,7 @@ use core::hint::black_box;
 
 use embedded_storage::nor_flash::{ErrorType, NorFlash, NorFlashErrorKind, ReadNorFlash};
 use lookalike::gallery::{self, GalleryContents, SliceGallery, Slot};
-use lookalike::model::{self, Int8Parameters, ModelContents};
+use lookalike::model::{self, Int8Parameters, ModelContents, ModelPlan};
 use lookalike::{
     Binary, Code, Coder, Embedding, Encoding, F32, FileKind, Gallery, GalleryFile, Int8, Match,
     Matches, Model, Network, Packing, Projected, Prototypes, QuantizedConv, Recognition, Shape,
@@ -354,15 +354,16 @@ fn files(buffer: &mut [f32]) {
     let contents = black_box(ModelContents::int8(Network::REFERENCE, parameters));
     black_box(show(model::file_len(&contents)));
     black_box(show(model::write(&contents, bytes)));
-    let contents = GalleryContents::<F32> {
-        fingerprint: black_box(1),
-        dimension: black_box(1),
-        names: black_box(""),
-        labels: black_box(&[]),
-        embeddings: black_box(&[]),
+    let plan = ModelPlan {
+        packing: black_box(None),
+        projected: black_box(1),
+        thresholds: black_box(1),
+        class_names: black_box(""),
+        self_test_images: black_box(&[]),
+        ..ModelPlan::new(Network::REFERENCE)
     };
-    black_box(show(gallery::file_len(&contents)));
-    black_box(show(gallery::write(&contents, bytes)));
+    black_box(show(black_box(plan).file_len()));
+    gallery_files::<F32>(bytes);
     gallery_files::<U8>(bytes);
     gallery_files::<Projected>(bytes);
     gallery_files::<Binary>(bytes);

@@ -13,7 +13,7 @@ use lookalike_trainer::retrieval::{self, Options, search};
 use lookalike_trainer::train::{Objective, PairLoss, Settings, Training};
 use serde_json::{Value, json};
 
-use super::options::{DataOptions, ThreadOptions, check_shape};
+use super::options::{DataOptions, ThreadOptions};
 use super::output::print_json;
 use super::scaling::Scaling;
 
@@ -36,6 +36,7 @@ pub struct Bench {
 #[derive(Subcommand)]
 enum Work {
     /// Epochs of training on the training split.
+    #[command(after_help = "Example:\n  trainer bench epoch --loss triplet --threads 2")]
     Epoch {
         /// The loss; cross-entropy with SGD, triplet (all) with Adam.
         #[arg(long, value_enum, default_value = "cross-entropy")]
@@ -48,6 +49,7 @@ enum Work {
         epochs: u32,
     },
     /// Load and embed a split, then all metrics, every image a query, no bootstrap.
+    #[command(after_help = "Example:\n  trainer bench evaluate digits.model --images 1000")]
     Evaluate {
         /// The model file.
         model: PathBuf,
@@ -59,17 +61,20 @@ enum Work {
         images: Option<u32>,
     },
     /// Exact top-10 of the test images among the training images.
+    #[command(after_help = "Example:\n  trainer bench search digits.model")]
     Search {
         /// The model file.
         model: PathBuf,
     },
     /// One image at a time through the core, on one thread.
+    #[command(after_help = "Example:\n  trainer bench single digits.model")]
     Single {
         /// The model file.
         model: PathBuf,
     },
     /// Epochs for batches of 16 to 512, evaluation of 1,000 to 60,000 images:
     /// prints Markdown tables.
+    #[command(after_help = "Example:\n  trainer bench scaling digits.model --plot scaling.svg")]
     Scaling(Scaling),
 }
 
@@ -134,8 +139,7 @@ impl Bench {
     fn evaluate(&self, path: &Path, split: Split, images: Option<u32>) -> anyhow::Result<Value> {
         let model = load_model(path)?;
         let started = Instant::now();
-        let mut data = self.data.load(split)?;
-        check_shape(&model, &data, &self.data.data)?;
+        let mut data = self.data.load_for(split, &model)?;
         if let Some(images) = images {
             let indices: Vec<u32> = (0..images.min(data.len() as u32)).collect();
             data = data.subset(&indices);
@@ -159,8 +163,9 @@ impl Bench {
 
     fn search(&self, path: &Path) -> anyhow::Result<Value> {
         let model = load_model(path)?;
-        let [gallery, queries] = [self.data.load(Split::Train)?, self.data.load(Split::Test)?]
-            .map(|data| model.embed(&data));
+        let [gallery, queries] =
+            [self.data.load_for(Split::Train, &model)?, self.data.load_for(Split::Test, &model)?]
+                .map(|data| model.embed(&data));
         let started = Instant::now();
         let found = search(queries.view(), gallery.view(), 10, None);
         let seconds = started.elapsed().as_secs_f64();
@@ -176,7 +181,7 @@ impl Bench {
     fn single(&self, path: &Path) -> anyhow::Result<Value> {
         let bytes = AlignedBytes::read(path)?;
         let model = Model::<F32>::from_bytes(&bytes)?;
-        let data = self.data.load(Split::Test)?;
+        let data = self.data.load_as(Split::Test, Some(model.network().input()))?;
         let mut workspace = vec![0.0; model.workspace_len()];
         let mut microseconds = Vec::new();
         for i in (0..data.len()).take(2200) {

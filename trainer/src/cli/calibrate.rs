@@ -12,7 +12,8 @@ use rand::seq::SliceRandom;
 use serde::Serialize;
 
 use super::UsageError;
-use super::options::{DataOptions, ThreadOptions, check_shape};
+use super::console::note;
+use super::options::{DataOptions, ThreadOptions};
 use super::output::{print, print_json};
 
 /// Find the distance above which a thing is unknown, and keep it in the model.
@@ -37,12 +38,13 @@ pub struct Calibrate {
     false_accept_rate: f32,
     #[command(flatten)]
     data: DataOptions,
-    /// The classes to enrol; all that are not impostors if left out.
+    /// The classes to enrol, by name or number; all that are not impostors if
+    /// left out.
     #[arg(long, value_name = "a,b", value_delimiter = ',')]
-    enrol_classes: Vec<u16>,
-    /// The classes that are not enrolled but try.
+    enrol_classes: Vec<String>,
+    /// The classes that are not enrolled but try, by name or number.
     #[arg(long, value_name = "a,b", value_delimiter = ',')]
-    impostor_classes: Vec<u16>,
+    impostor_classes: Vec<String>,
     /// Shots of each enrolled class.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     shots: u32,
@@ -71,6 +73,8 @@ struct Report {
     shots: u32,
     enrolled_classes: Vec<u16>,
     impostor_classes: Vec<u16>,
+    /// The names of all classes, by their numbers.
+    class_names: Vec<String>,
     calibration_impostors: usize,
     /// Test images of the impostor classes.
     impostors: Option<Decisions>,
@@ -91,25 +95,26 @@ impl Calibrate {
             );
             return Err(UsageError(text).into());
         }
-        if let Some(class) = self.enrol_classes.iter().find(|c| self.impostor_classes.contains(c)) {
-            let text = format!("class {class} cannot be enrolled and an impostor");
-            return Err(UsageError(text).into());
-        }
         self.threads.run(|| self.calibrate())
     }
 
     fn calibrate(&self) -> anyhow::Result<()> {
         let model = load_model(&self.model)?;
-        let train = self.data.load(Split::Train)?;
-        check_shape(&model, &train, &self.data.data)?;
-        let test = self.data.load(Split::Test)?;
+        let train = self.data.load_for(Split::Train, &model)?;
+        let test = self.data.load_for(Split::Test, &model)?;
 
-        let enrolled_classes = self.enrolled_classes(&train)?;
+        let impostor_classes = train.class_numbers(&self.impostor_classes)?;
+        let enrolled_classes = self.enrolled_classes(&train, &impostor_classes)?;
+        if let Some(class) = enrolled_classes.iter().find(|c| impostor_classes.contains(c)) {
+            let name = &train.class_names[usize::from(*class)];
+            let text = format!("class {name} cannot be enrolled and an impostor");
+            return Err(UsageError(text).into());
+        }
         let enrolled = self.enrol(&model, &train, &enrolled_classes)?;
-        let impostors = if self.impostor_classes.is_empty() {
+        let impostors = if impostor_classes.is_empty() {
             self.each_in_turn(&model, &train, &enrolled)?
         } else {
-            let images = train.filter_classes(&self.impostor_classes, &[])?;
+            let images = train.filter_classes(&impostor_classes, &[])?;
             self.comparable(&enrolled).nearest(model.embed(&images).view())
         };
         let threshold = threshold(&impostors, f64::from(self.false_accept_rate))
@@ -119,18 +124,19 @@ impl Calibrate {
         let acceptance = Acceptance { threshold, false_accept_rate: self.false_accept_rate, rule };
         let out = self.out.as_ref().unwrap_or(&self.model);
         save_model(out, &NewModel { acceptance: Some(acceptance), ..model.as_new() })?;
-        eprintln!("wrote {} with its threshold", out.display());
+        note!("wrote {} with its threshold", out.display());
 
-        let report =
-            self.report(&model, &test, enrolled_classes, &enrolled, threshold, impostors.len())?;
+        let classes = (enrolled_classes, impostor_classes);
+        let report = self.report(&model, &test, classes, &enrolled, threshold, impostors.len())?;
         if self.json { print_json(&report) } else { print(&text(&report)) }
     }
 
-    /// Those asked for, or all that are no impostors and have images.
-    fn enrolled_classes(&self, train: &Dataset) -> anyhow::Result<Vec<u16>> {
-        let mut classes = match self.enrol_classes.as_slice() {
-            [] => train.filter_classes(&[], &self.impostor_classes)?.labels,
-            given => train.filter_classes(given, &[])?.labels,
+    /// Those asked for, or all that are no impostors, of those that have images.
+    fn enrolled_classes(&self, train: &Dataset, impostors: &[u16]) -> anyhow::Result<Vec<u16>> {
+        let mut classes = if self.enrol_classes.is_empty() {
+            train.filter_classes(&[], impostors)?.labels
+        } else {
+            train.filter_classes(&train.class_numbers(&self.enrol_classes)?, &[])?.labels
         };
         classes.sort_unstable();
         classes.dedup();
@@ -151,7 +157,8 @@ impl Calibrate {
                 (0..train.len() as u32).filter(|&i| train.labels[i as usize] == class).collect();
             anyhow::ensure!(
                 images.len() >= self.shots as usize,
-                "class {class} has {} training images, fewer than {} shots",
+                "class {} has {} training images, fewer than {} shots",
+                train.class_names[usize::from(class)],
                 images.len(),
                 self.shots
             );
@@ -197,7 +204,7 @@ impl Calibrate {
         &self,
         model: &LoadedModel,
         test: &Dataset,
-        enrolled_classes: Vec<u16>,
+        (enrolled_classes, impostor_classes): (Vec<u16>, Vec<u16>),
         enrolled: &Enrolled,
         threshold: f32,
         calibration_impostors: usize,
@@ -214,8 +221,7 @@ impl Calibrate {
         let mut stranger_classes = test.labels.clone();
         stranger_classes.sort_unstable();
         stranger_classes.dedup();
-        stranger_classes
-            .retain(|c| !enrolled_classes.contains(c) && !self.impostor_classes.contains(c));
+        stranger_classes.retain(|c| !enrolled_classes.contains(c) && !impostor_classes.contains(c));
         let Some(of_enrolled) = decide(&enrolled_classes)? else {
             anyhow::bail!("the test split has no image of the enrolled classes");
         };
@@ -224,19 +230,22 @@ impl Calibrate {
             false_accept_rate: self.false_accept_rate,
             rule: if self.prototypes { "nearest-prototype" } else { "nearest-item" },
             shots: self.shots,
-            impostor_classes: self.impostor_classes.clone(),
             calibration_impostors,
-            impostors: decide(&self.impostor_classes)?,
+            impostors: decide(&impostor_classes)?,
             strangers: decide(&stranger_classes)?,
             stranger_classes,
             enrolled: of_enrolled,
             enrolled_classes,
+            impostor_classes,
+            class_names: test.class_names.clone(),
         })
     }
 }
 
-fn list(classes: &[u16]) -> String {
-    classes.iter().map(u16::to_string).collect::<Vec<_>>().join(",")
+/// Classes by name.
+fn list(classes: &[u16], report: &Report) -> String {
+    let name = |&class: &u16| report.class_names[usize::from(class)].as_str();
+    classes.iter().map(name).collect::<Vec<_>>().join(",")
 }
 
 fn text(report: &Report) -> String {
@@ -253,14 +262,14 @@ fn text(report: &Report) -> String {
         report.false_accept_rate,
         report.calibration_impostors,
         report.shots,
-        list(&report.enrolled_classes),
+        list(&report.enrolled_classes, report),
     );
     if let Some(d) = &report.impostors {
-        let classes = list(&report.impostor_classes);
+        let classes = list(&report.impostor_classes, report);
         text += &format!("false accepts, impostor classes {classes}: {}\n", rate(&d.accepted));
     }
     if let Some(d) = &report.strangers {
-        let classes = list(&report.stranger_classes);
+        let classes = list(&report.stranger_classes, report);
         text += &format!("false accepts, other classes {classes}: {}\n", rate(&d.accepted));
     }
     text += &format!("detected, enrolled classes: {}\n", rate(&report.enrolled.accepted));

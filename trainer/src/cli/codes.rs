@@ -11,7 +11,7 @@ use lookalike_trainer::quantize::{self, Options};
 
 use super::UsageError;
 use super::console::spinner;
-use super::options::{DataOptions, ThreadOptions, check_shape};
+use super::options::{DataOptions, ThreadOptions};
 use super::output::{print, print_json};
 use super::quantize::check_outputs;
 
@@ -57,9 +57,8 @@ impl Codes {
         self.project.iter().try_for_each(|&outputs| check_outputs(outputs))?;
         self.threads.run(|| {
             let model = load_model(&self.model)?;
-            let train = self.data.load(Split::Train)?;
-            check_shape(&model, &train, &self.data.data)?;
-            let items = self.data.load(self.split)?;
+            let train = self.data.load_for(Split::Train, &model)?;
+            let items = self.data.load_for(self.split, &model)?;
             let bar = spinner("quantising");
             let int8 = match &self.int8 {
                 Some(path) => load_model(path)?,

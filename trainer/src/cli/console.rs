@@ -1,15 +1,50 @@
-//! Signs of life on standard error: a bar on a terminal, lines elsewhere.
+//! Signs of life on standard error: a bar on a terminal, lines elsewhere;
+//! with `--quiet` neither.
 
+use std::fmt::Arguments;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use lookalike_trainer::train::{EpochStats, StepStats, Training};
 
+/// Whether only results, warnings and errors are wanted.
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// Silences progress and notices, once, before the command runs.
+pub fn set_quiet(quiet: bool) {
+    QUIET.store(quiet, Relaxed);
+}
+
+/// Formats a notice of what was done and prints it unless `--quiet` is given.
+macro_rules! note {
+    ($($text:tt)*) => { $crate::cli::console::print_note(format_args!($($text)*)) };
+}
+pub(super) use note;
+
+/// What [`note!`] calls.
+pub fn print_note(text: Arguments<'_>) {
+    if !QUIET.load(Relaxed) {
+        print_line(text);
+    }
+}
+
+/// A line on standard error, whatever `--quiet` says: a warning or an error.
+#[expect(clippy::print_stderr, reason = "all that goes to standard error goes through here")]
+pub fn print_line(text: Arguments<'_>) {
+    eprintln!("{text}");
+}
+
 /// A spinner for work whose length is not known.
 pub fn spinner(message: impl Into<String>) -> ProgressBar {
-    let bar = ProgressBar::new_spinner().with_message(message.into());
+    let bar = progress_bar(ProgressBar::new_spinner()).with_message(message.into());
     bar.enable_steady_tick(Duration::from_millis(100));
     bar
+}
+
+/// `bar`, out of sight with `--quiet`.
+fn progress_bar(bar: ProgressBar) -> ProgressBar {
+    if QUIET.load(Relaxed) { ProgressBar::hidden() } else { bar }
 }
 
 /// The progress of a training run.
@@ -25,7 +60,7 @@ impl TrainingBar {
     /// For `training`, called `name` in what is shown.
     pub fn new(name: &str, training: &Training<'_>, epochs: u32) -> TrainingBar {
         let per_epoch = training.batches_per_epoch() as u64;
-        let bar = ProgressBar::new(per_epoch * u64::from(epochs));
+        let bar = progress_bar(ProgressBar::new(per_epoch * u64::from(epochs)));
         let style = "{prefix} {bar:30} {percent:>3} %, {eta} left  {msg}";
         bar.set_style(ProgressStyle::with_template(style).expect("a valid template"));
         bar.set_position(per_epoch * u64::from(training.epochs_done()));
@@ -72,7 +107,7 @@ impl TrainingBar {
             ));
         }
         line.push_str(&format!(" ({:.1} s)", self.started.elapsed().as_secs_f64()));
-        self.say(&line);
+        self.bar.suspend(|| note!("{line}"));
         self.epoch += 1;
         if self.epoch <= self.epochs {
             self.start_epoch();
@@ -81,8 +116,8 @@ impl TrainingBar {
         }
     }
 
-    /// A line that stays.
+    /// A line that stays, whatever `--quiet` says: a warning.
     pub fn say(&self, line: &str) {
-        self.bar.suspend(|| eprintln!("{line}"));
+        self.bar.suspend(|| print_line(format_args!("{line}")));
     }
 }

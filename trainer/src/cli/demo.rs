@@ -6,9 +6,8 @@ use std::time::Instant;
 
 use anyhow::Context;
 use clap::Args;
-use image::GrayImage;
-use lookalike::{Network, Packing, Shape};
-use lookalike_trainer::data::{Dataset, Source, Split};
+use lookalike::{Network, Packing};
+use lookalike_trainer::data::{Dataset, Source, Split, image_file};
 use lookalike_trainer::figures::{SheetRow, precision_recall_svg, retrieval_sheet_png};
 use lookalike_trainer::files::{
     LoadedModel, load_model, save_gallery, save_model, write_atomically,
@@ -21,6 +20,7 @@ use lookalike_trainer::train::{Objective, PairLoss, Settings, Training};
 use ndarray::{Array2, Axis};
 use serde::Serialize;
 
+use super::console::note;
 use super::evaluate::evaluate;
 use super::options::ThreadOptions;
 use super::output::{print, print_json};
@@ -112,7 +112,7 @@ impl Demo {
         let mut results = Vec::new();
         for contender in &contenders {
             let model = self.train(contender, &train)?;
-            eprintln!("{}: evaluating {} test images", contender.name, test.len());
+            note!("{}: evaluating {} test images", contender.name, test.len());
             let (evaluation, embeddings) = evaluate(&model, &test, Options::default())?;
             let int8 = self.quantize(contender, &model, &train)?;
             let (int8_evaluation, _) = evaluate(&int8, &test, Options::default())?;
@@ -147,8 +147,8 @@ impl Demo {
             print(&int8_text(&named, &int8))?;
         }
         let out = self.out.display();
-        eprintln!("\nwrote models, galleries, metrics.json and figures to {out}; now try");
-        eprintln!(
+        note!("\nwrote models, galleries, metrics.json and figures to {out}; now try");
+        note!(
             "  trainer search {out}/triplet.model --gallery {out}/triplet.gallery {out}/queries/7.png"
         );
         Ok(())
@@ -175,7 +175,7 @@ impl Demo {
         model: &LoadedModel,
         train: &Dataset,
     ) -> anyhow::Result<LoadedModel> {
-        eprintln!("{}: quantising", contender.name);
+        note!("{}: quantising", contender.name);
         let options = quantize::Options {
             calibration: Some(Calibration::P9999),
             calibration_images: 1000,
@@ -211,7 +211,7 @@ impl Demo {
         for &query in &queries {
             let class = &test.class_names[usize::from(test.labels[query as usize])];
             let path = directory.join(format!("{class}.png"));
-            let png = grey_png(test.image(query as usize), test.shape)?;
+            let png = image_file::png(test.image(query as usize), test.shape)?;
             write_atomically(path, |w| w.write_all(&png))?;
         }
         Ok(())
@@ -260,13 +260,4 @@ fn sheet(data: &Dataset, queries: &[u32], embeddings: &Array2<f32>) -> anyhow::R
         })
         .collect();
     Ok(retrieval_sheet_png(data, &rows)?)
-}
-
-/// One grey image as a PNG file.
-fn grey_png(pixels: &[u8], shape: Shape) -> anyhow::Result<Vec<u8>> {
-    let (width, height) = (shape.width as u32, shape.height as u32);
-    let image = GrayImage::from_raw(width, height, pixels.to_vec()).context("a grey image")?;
-    let mut png = std::io::Cursor::new(Vec::new());
-    image.write_to(&mut png, image::ImageFormat::Png)?;
-    Ok(png.into_inner())
 }

@@ -1,33 +1,42 @@
 //! `trainer embed`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use lookalike_trainer::data::Split;
-use lookalike_trainer::files::{load_model, write_npy};
-use ndarray::Array1;
+use lookalike_trainer::files::{EmbeddingTable, TableFormat, labels_path, load_model};
 
 use super::UsageError;
-use super::options::{DataOptions, ThreadOptions, check_shape};
+use super::console::note;
+use super::options::{DataOptions, ThreadOptions};
 
 /// Write embeddings and labels for other tools.
 ///
-/// `FILE.npy` gets the embeddings, float32 `[N, D]`; `FILE.labels.npy` the
-/// labels, int64 `[N]`.
+/// The ending of the file tells the format. `.npy`: the embeddings, float32
+/// `[N, D]`, with the labels, int64 `[N]`, in `FILE.labels.npy`. `.parquet`: a
+/// row an image of `id`, `label`, `class_name`, `split` and `embedding`, which
+/// LanceDB, DuckDB, Spark and others read. `.pgcopy`: the binary `COPY` format
+/// of PostgreSQL with pgvector, without the split. `.safetensors`: tensors
+/// `embeddings` and `labels`.
+///
+/// An `id` is the number of an item in a gallery of the same images.
 #[derive(Args)]
-#[command(after_help = "Example:\n  trainer embed digits.model --out test.npy --split test\n  \
-                  python3 -c \"import numpy; print(numpy.load('test.npy').shape)\"")]
+#[command(after_help = "Examples:\n  trainer embed digits.model --out test.npy --split test\n  \
+                  trainer embed digits.model --out train.parquet --split train --per-class 1000")]
 pub struct Embed {
     /// The model file.
     model: PathBuf,
-    /// The file to write, ending in `.npy`.
-    #[arg(long, value_name = "FILE.npy")]
+    /// The file to write, ending in `.npy`, `.parquet`, `.pgcopy` or `.safetensors`.
+    #[arg(long, value_name = "FILE.npy|.parquet|.pgcopy|.safetensors")]
     out: PathBuf,
     #[command(flatten)]
     data: DataOptions,
     /// Which part of the data.
     #[arg(long, value_enum, value_name = "S", default_value = "test")]
     split: Split,
+    /// Only the first N images of each class; all if left out.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    per_class: Option<u32>,
     #[command(flatten)]
     threads: ThreadOptions,
 }
@@ -35,24 +44,42 @@ pub struct Embed {
 impl Embed {
     /// Runs the command.
     pub fn run(self) -> anyhow::Result<()> {
-        if self.out.extension().is_none_or(|e| e != "npy") {
-            return Err(UsageError(format!("--out {} must end in .npy", self.out.display())).into());
-        }
+        let format = self.format()?;
         self.threads.run(|| {
             let model = load_model(&self.model)?;
-            let data = self.data.load(self.split)?;
-            check_shape(&model, &data, &self.data.data)?;
-            let embeddings = model.embed(&data);
-            let labels: Array1<i64> = data.labels.iter().map(|&l| i64::from(l)).collect();
-            write_npy(&self.out, &embeddings)?;
-            let labels_out = labels_path(&self.out);
-            write_npy(&labels_out, &labels)?;
-            eprintln!("wrote {} and {}", self.out.display(), labels_out.display());
+            let mut data = self.data.load_for(self.split, &model)?;
+            if let Some(count) = self.per_class {
+                data = data.first_per_class(count as usize);
+            }
+            let model_name = &self.model.file_stem().unwrap_or_default().to_string_lossy();
+            let table =
+                EmbeddingTable { model: &model, model_name, data: &data, split: self.split };
+            table.write(&self.out, format)?;
+            let out = self.out.display();
+            match format {
+                TableFormat::Npy => note!("wrote {out} and {}", labels_path(&self.out).display()),
+                TableFormat::PgCopy => note!(
+                    "wrote {out}, for a table (id bigint, label integer, class_name text, \
+                     embedding vector({}))",
+                    model.network.embedding_len()
+                ),
+                _ => note!("wrote {out}"),
+            }
             Ok(())
         })
     }
-}
 
-fn labels_path(out: &Path) -> PathBuf {
-    out.with_extension("labels.npy")
+    fn format(&self) -> Result<TableFormat, UsageError> {
+        let extension = self.out.extension().unwrap_or_default();
+        TableFormat::of_extension(extension).ok_or_else(|| {
+            let out = self.out.display();
+            UsageError(match extension.to_str() {
+                Some("parquet") => format!(
+                    "--out {out}: this program was built without Parquet; build it with the \
+                     cargo feature `parquet`"
+                ),
+                _ => format!("--out {out} must end in .npy, .parquet, .pgcopy or .safetensors"),
+            })
+        })
+    }
 }

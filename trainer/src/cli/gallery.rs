@@ -6,7 +6,8 @@ use clap::Args;
 use lookalike_trainer::data::Split;
 use lookalike_trainer::files::{CodeKind, load_model, save_gallery};
 
-use super::options::{DataOptions, ThreadOptions, check_shape};
+use super::console::note;
+use super::options::{DataOptions, ThreadOptions};
 
 /// Embed images and write a gallery that firmware or `trainer search` searches.
 #[derive(Args)]
@@ -24,6 +25,9 @@ pub struct Gallery {
     /// Which part of the data.
     #[arg(long, value_enum, value_name = "S", default_value = "train")]
     split: Split,
+    /// Leave out the images of these classes, by name or number.
+    #[arg(long, value_name = "a,b", value_delimiter = ',')]
+    exclude_classes: Vec<String>,
     /// Only the first N images of each class; all if left out.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     per_class: Option<u32>,
@@ -40,15 +44,17 @@ impl Gallery {
     pub fn run(self) -> anyhow::Result<()> {
         self.threads.run(|| {
             let model = load_model(&self.model)?;
-            let mut data = self.data.load(self.split)?;
-            check_shape(&model, &data, &self.data.data)?;
+            let mut data = self.data.load_for(self.split, &model)?;
+            if !self.exclude_classes.is_empty() {
+                data = data.filter_classes(&[], &data.class_numbers(&self.exclude_classes)?)?;
+            }
             if let Some(count) = self.per_class {
                 data = data.first_per_class(count as usize);
             }
             let code = self.code.unwrap_or(model.code());
             save_gallery(&self.out, &model, &data, code)?;
             let (items, code) = (data.len(), code.name());
-            eprintln!("wrote {items} items as {code} to {}", self.out.display());
+            note!("wrote {items} items as {code} to {}", self.out.display());
             Ok(())
         })
     }

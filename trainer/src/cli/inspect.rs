@@ -2,12 +2,11 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
 use clap::Args;
 use lookalike::model::{int8_layer_bytes, layer_bytes};
 use lookalike::{Acceptance, Network, Packing, Rule, Shape};
-use lookalike_trainer::device::{Footprint, footprints};
-use lookalike_trainer::files::{LoadedGallery, LoadedModel, Quantized, load_gallery, load_model};
+use lookalike_trainer::device::{Footprint, footprints, grouped};
+use lookalike_trainer::files::{FirmwareFile, LoadedGallery, LoadedModel, Quantized};
 use serde::Serialize;
 
 use super::output::{print, print_json};
@@ -112,14 +111,9 @@ struct LabelCount {
 impl Inspect {
     /// Runs the command.
     pub fn run(self) -> anyhow::Result<()> {
-        let path = &self.file;
-        let file = std::fs::read(path)
-            .with_context(|| format!("{}: cannot read the file", path.display()))?;
-        let bytes = file.len() as u64;
-        if file.starts_with(b"LKGALRY") {
-            self.show(&gallery_report(&load_gallery(path)?, bytes), gallery_text)
-        } else {
-            self.show(&model_report(load_model(path)?, bytes), model_text)
+        match FirmwareFile::load(&self.file)? {
+            FirmwareFile::Gallery(gallery) => self.show(&gallery_report(&gallery), gallery_text),
+            FirmwareFile::Model(model) => self.show(&model_report(&model), model_text),
         }
     }
 
@@ -176,7 +170,8 @@ fn layers(network: &Network, packing: Option<Packing>) -> Vec<Layer> {
     outputs.into_iter().take(count).enumerate().map(layer).collect()
 }
 
-fn model_report(model: LoadedModel, flash_bytes: u64) -> ModelReport {
+fn model_report(model: &LoadedModel) -> ModelReport {
+    let flash_bytes = model.file().len() as u64;
     let network = &model.network;
     let packing = model.quantized().map(|quantized| quantized.packing);
     ModelReport {
@@ -204,7 +199,7 @@ fn model_report(model: LoadedModel, flash_bytes: u64) -> ModelReport {
     }
 }
 
-fn gallery_report(gallery: &LoadedGallery, flash_bytes: u64) -> GalleryReport {
+fn gallery_report(gallery: &LoadedGallery) -> GalleryReport {
     let mut labels: Vec<LabelCount> = Vec::new();
     for label in gallery.labels() {
         match labels.iter_mut().find(|l| l.label == *label) {
@@ -220,21 +215,8 @@ fn gallery_report(gallery: &LoadedGallery, flash_bytes: u64) -> GalleryReport {
         items: gallery.labels().len(),
         embedding_dimensions: gallery.dimension(),
         labels,
-        flash_bytes,
+        flash_bytes: gallery.file().len() as u64,
     }
-}
-
-/// 1234567 as 1,234,567.
-fn grouped(n: impl Into<u64>) -> String {
-    let digits = n.into().to_string();
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 fn model_text(report: &ModelReport) -> String {
@@ -257,6 +239,9 @@ fn model_text(report: &ModelReport) -> String {
         grouped(report.flash_bytes),
         grouped(report.workspace_bytes as u64),
     );
+    if !report.class_names.is_empty() {
+        text += &format!("classes: {}\n\n", report.class_names.join(", "));
+    }
     if let Some(coder) = &report.coder {
         text += &format!(
             "coder of {} bytes: projection to {} values, binary codes by {}\n\n",

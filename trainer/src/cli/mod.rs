@@ -1,5 +1,6 @@
 //! One module a command; what commands share is in `options`, `console` and
 //! `output`.
+#![warn(clippy::print_stderr, clippy::print_stdout)]
 
 use std::process::ExitCode;
 
@@ -9,21 +10,29 @@ use lookalike_trainer::train::TrainError;
 mod bench;
 mod calibrate;
 mod codes;
+mod completions;
 mod console;
 mod demo;
 mod embed;
 mod evaluate;
+mod export;
+mod family;
 mod gallery;
+mod import;
 mod inspect;
+mod man;
 mod options;
 mod output;
+mod pixels;
 mod quantize;
 mod results;
 mod scaling;
 mod search;
 mod serve;
+#[cfg(test)]
+mod tests;
 mod train;
-mod weights;
+mod unpack;
 
 /// Learns, measures and packs image embeddings for microcontrollers.
 ///
@@ -34,12 +43,16 @@ mod weights;
 struct Cli {
     #[command(subcommand)]
     command: Command,
+    /// Print only results, warnings and errors.
+    #[arg(long, short, global = true)]
+    quiet: bool,
 }
 
 #[derive(Subcommand)]
 enum Command {
     Demo(demo::Demo),
-    Train(train::Train),
+    Train(Box<train::Train>),
+    Family(family::Family),
     Evaluate(evaluate::Evaluate),
     Calibrate(calibrate::Calibrate),
     Quantize(quantize::Quantize),
@@ -49,10 +62,14 @@ enum Command {
     Search(search::Search),
     Serve(serve::Serve),
     Embed(embed::Embed),
-    Import(weights::Import),
-    Export(weights::Export),
+    Import(import::Import),
+    Export(export::Export),
     Inspect(inspect::Inspect),
+    Unpack(unpack::Unpack),
+    Pixels(pixels::Pixels),
     Bench(bench::Bench),
+    Completions(completions::Completions),
+    Man(man::Man),
 }
 
 /// The options contradict each other or the files: exit code 2.
@@ -64,9 +81,12 @@ struct UsageError(String);
 ///
 /// Exit codes: 0 done, 1 failed, 2 wrong usage.
 pub fn run() -> ExitCode {
-    let result = match Cli::parse().command {
+    let Cli { command, quiet } = Cli::parse();
+    console::set_quiet(quiet);
+    let result = match command {
         Command::Demo(command) => command.run(),
         Command::Train(command) => command.run(),
+        Command::Family(command) => command.run(),
         Command::Evaluate(command) => command.run(),
         Command::Calibrate(command) => command.run(),
         Command::Quantize(command) => command.run(),
@@ -79,18 +99,29 @@ pub fn run() -> ExitCode {
         Command::Import(command) => command.run(),
         Command::Export(command) => command.run(),
         Command::Inspect(command) => command.run(),
+        Command::Unpack(command) => command.run(),
+        Command::Pixels(command) => command.run(),
         Command::Bench(command) => command.run(),
+        Command::Completions(command) => command.run(),
+        Command::Man(command) => command.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            console::print_line(format_args!("error: {error:#}"));
             ExitCode::from(if is_usage(&error) { 2 } else { 1 })
         }
     }
 }
 
 fn is_usage(error: &anyhow::Error) -> bool {
+    use lookalike_trainer::data::{DataError, FolderError};
     error.is::<UsageError>()
+        || matches!(
+            error.downcast_ref(),
+            Some(
+                DataError::Fraction { .. } | DataError::Folder(FolderError::FractionOfSplit { .. })
+            )
+        )
         || matches!(error.downcast_ref(), Some(TrainError::Setting { .. } | TrainError::Batches(_)))
 }

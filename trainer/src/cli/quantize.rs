@@ -11,8 +11,8 @@ use lookalike_trainer::quantize::{self, Calibration, Options, Report, Trial};
 use lookalike_trainer::retrieval::codes::CodeFigures;
 
 use super::UsageError;
-use super::console::spinner;
-use super::options::{DataOptions, ThreadOptions, check_shape};
+use super::console::{note, spinner};
+use super::options::{DataOptions, ThreadOptions};
 use super::output::{print, print_json};
 
 /// Turn an f32 model into an int8 one, which needs no FPU and a quarter of the flash.
@@ -78,8 +78,7 @@ impl Quantize {
         check_outputs(self.project)?;
         self.threads.run(|| {
             let model = load_model(&self.model)?;
-            let train = self.data.load(Split::Train)?;
-            check_shape(&model, &train, &self.data.data)?;
+            let train = self.data.load_for(Split::Train, &model)?;
             let options = Options {
                 calibration: self.calibration,
                 calibration_images: self.calibration_images as usize,
@@ -92,7 +91,7 @@ impl Quantize {
             bar.finish_and_clear();
             let (quantized, report) = quantized?;
             save_model(&self.out, &quantized.as_new())?;
-            eprintln!("wrote {}", self.out.display());
+            note!("wrote {}", self.out.display());
             if self.json { print_json(&report) } else { print(&text(&report)) }
         })
     }

@@ -11,6 +11,7 @@ use lookalike_trainer::figures::{Panel, scaling_svg};
 use lookalike_trainer::files::write_atomically;
 use serde_json::Value;
 
+use super::console::note;
 use super::output::print;
 
 /// Batch sizes and numbers of images that are measured.
@@ -131,7 +132,7 @@ impl Scaling {
         ];
         let svg = scaling_svg(&panels)?;
         write_atomically(path, |writer| writer.write_all(svg.as_bytes()))?;
-        eprintln!("wrote {}", path.display());
+        note!("wrote {}", path.display());
         Ok(())
     }
 }

@@ -12,8 +12,8 @@ use super::output::{print, print_json};
 
 /// Find the items of a gallery that look most like a picture.
 ///
-/// Pictures are PNG, JPEG or BMP; they are scaled to the network's input and
-/// turned to grey where it has one channel.
+/// Pictures are PNG, JPEG or BMP; the middle of each is scaled to the network's
+/// input, and turned to grey where it has one channel.
 #[derive(Args)]
 #[command(
     after_help = "Example:\n  trainer search digits.model --gallery digits.gallery seven.png -k 5"

@@ -4,13 +4,14 @@ use std::path::PathBuf;
 
 use clap::Args;
 use lookalike::Packing;
-use lookalike_trainer::data::{Dataset, Source, Split};
+use lookalike_trainer::data::{DataError, Dataset, Source, Split};
 use lookalike_trainer::files::{LoadedModel, load_gallery, load_gallery_of, load_model};
 use lookalike_trainer::quantize::{self, Calibration, Options};
 use lookalike_trainer::serve::{Limits, Stock, serve};
 
 use super::UsageError;
-use super::options::{DataOptions, ThreadOptions, check_shape};
+use super::console::{note, print_line};
+use super::options::{DataOptions, ThreadOptions};
 use super::output::print;
 
 /// Show on a local page what a model finds for drawings, pictures and the camera.
@@ -61,7 +62,7 @@ impl Serve {
         threads.run(|| {
             let stock = self.stock()?;
             let codes: Vec<&str> = stock.codes().map(|code| code.name()).collect();
-            eprintln!("{} items in {}; Ctrl-C ends", stock.len(), codes.join(", "));
+            note!("{} items in {}; Ctrl-C ends", stock.len(), codes.join(", "));
             let mut printed = Ok(());
             serve(&stock, self.port, self.save, Limits::default(), |address| {
                 printed = print(&format!("http://{address}/\n"));
@@ -84,17 +85,19 @@ impl Serve {
             }
             _ => load_gallery_of(path, &model)?,
         };
-        let data = self.data.load(self.split)?;
-        let data = Some(data).filter(|data| data.shape == model.network.input());
+        let data = match self.data.load_for(self.split, &model) {
+            Err(error) if matches!(error.downcast_ref(), Some(DataError::Shape { .. })) => None,
+            data => Some(data?),
+        };
         let models = [model].into_iter().chain(int8).collect();
         let stock = Stock::of_gallery(models, gallery, data.as_ref())?;
         if !stock.has_pictures() {
             let (path, source) = (path.display(), &self.data.data);
-            eprintln!(
+            print_line(format_args!(
                 "note: {path} was not made of the first images of each class of {source}: its \
                  items have no pictures, and its own code is the only one; give what it was made \
                  of with --data and --split"
-            );
+            ));
         }
         Ok(stock)
     }
@@ -104,14 +107,13 @@ impl Serve {
         model: LoadedModel,
         int8: Option<LoadedModel>,
     ) -> anyhow::Result<Stock> {
-        let data = self.data.load(self.split)?;
-        check_shape(&model, &data, &self.data.data)?;
+        let data = self.data.load_for(self.split, &model)?;
         let int8 = match int8 {
             None if model.float().is_some() => quantized(&model, &data, &self.data.data),
             given => given,
         };
         let data = data.first_per_class(self.per_class as usize);
-        eprintln!("embedding {} images", data.len());
+        note!("embedding {} images", data.len());
         let models = [model].into_iter().chain(int8).collect();
         Ok(Stock::of_data(models, &data)?)
     }
@@ -120,7 +122,7 @@ impl Serve {
 /// The model in 8-bit integers, with the least that has to be tried; `None`, and
 /// a note, if it cannot be had.
 fn quantized(model: &LoadedModel, data: &Dataset, source: &Source) -> Option<LoadedModel> {
-    eprintln!("quantising on images of {source}; --int8 takes a model that is quantised already");
+    note!("quantising on images of {source}; --int8 takes a model that is quantised already");
     let options = Options {
         calibration: Some(Calibration::P9999),
         calibration_images: 1000,
@@ -131,7 +133,7 @@ fn quantized(model: &LoadedModel, data: &Dataset, source: &Source) -> Option<Loa
     match quantize::quantize(model, data, Packing::Fast, &options) {
         Ok((int8, _)) => Some(int8),
         Err(error) => {
-            eprintln!("note: no int8 and binary codes: {error}");
+            print_line(format_args!("note: no int8 and binary codes: {error}"));
             None
         }
     }

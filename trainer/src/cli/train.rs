@@ -16,7 +16,7 @@ use lookalike_trainer::train::{
 use serde::Serialize;
 
 use super::UsageError;
-use super::console::TrainingBar;
+use super::console::{TrainingBar, note};
 use super::options::{DataOptions, ThreadOptions};
 use super::output::print_json;
 
@@ -42,9 +42,9 @@ pub struct Train {
     /// are `validation`.
     #[arg(long, value_enum, value_name = "S", default_value = "train")]
     split: Split,
-    /// Leave out the images of these classes, for example `8,9`.
+    /// Leave out the images of these classes, by name or number, for example `8,9`.
     #[arg(long, value_name = "a,b", value_delimiter = ',')]
-    exclude_classes: Vec<u16>,
+    exclude_classes: Vec<String>,
     /// Settings that were chosen by measurement: `best` for classes that are
     /// trained on, `open-set` for classes that the device will meet first.
     #[arg(long, value_enum, value_name = "NAME")]
@@ -85,18 +85,19 @@ impl Train {
     pub fn run(self) -> anyhow::Result<()> {
         self.threads.run(|| {
             let options = self.all_options()?;
-            let mut data = self.data.load(self.split)?;
+            let mut data = self.data.load_as(self.split, options.family().input())?;
             if !self.exclude_classes.is_empty() {
-                data = data.filter_classes(&[], &self.exclude_classes)?;
+                data = data.filter_classes(&[], &data.class_numbers(&self.exclude_classes)?)?;
             }
             let settings = options.settings(&data).map_err(usage)?;
+            eprint!("{}", costs(&options, &settings, &data)?);
             let checkpoint = Checkpoint::path(&self.out);
             let training = self.start(settings, &data, &checkpoint)?;
             let training = run_epochs("train", training, Some(&checkpoint))?;
             let fingerprint = save_trained(&self.out, &training, &data)?;
-            self.save_options(&options)?;
+            self.save_options(&options.with_widths(&settings.network))?;
             remove_checkpoint(&checkpoint)?;
-            eprintln!("wrote {}", self.out.display());
+            note!("wrote {}", self.out.display());
             if self.json {
                 let settings = *training.settings();
                 print_json(&Summary {
@@ -160,9 +161,15 @@ impl Train {
                 checkpoint.display()
             );
         };
-        eprintln!("going on after epoch {}", training.epochs_done());
+        note!("going on after epoch {}", training.epochs_done());
         Ok(training)
     }
+}
+
+/// What the network costs on a device, to be read before it is trained.
+fn costs(options: &Options, settings: &Settings, data: &Dataset) -> anyhow::Result<String> {
+    let class_names = if settings.network.classes() > 0 { &data.class_names[..] } else { &[] };
+    Ok(options.family().costs(&settings.network, class_names)?)
 }
 
 fn usage(error: OptionsError) -> anyhow::Error {

@@ -60,6 +60,23 @@ impl Dataset {
         }
     }
 
+    /// The numbers of classes that are given by name or by number. What is both
+    /// the name of one class and the number of another is the name.
+    ///
+    /// # Errors
+    /// [`DataError::NoSuchClass`] for what is neither.
+    pub fn class_numbers(&self, classes: &[String]) -> Result<Vec<u16>, DataError> {
+        let number = |class: &String| {
+            let named = self.class_names.iter().position(|name| name == class);
+            let number = named.or_else(|| class.parse().ok().filter(|&n| n < self.class_count()));
+            number.and_then(|number| u16::try_from(number).ok()).ok_or_else(|| {
+                let classes = self.class_names.clone();
+                DataError::NoSuchClass { class: class.clone(), classes }
+            })
+        };
+        classes.iter().map(number).collect()
+    }
+
     /// The images whose class is in `only` (all classes when `only` is empty)
     /// and not in `exclude`. Classes keep their numbers and names, so that a
     /// model trained on some of them can be measured on the others.
@@ -155,6 +172,22 @@ mod tests {
         assert!(error(&[], &[0, 1, 2]).contains("leave no image"));
         assert!(error(&[4], &[]).contains("no class 4"));
         assert!(error(&[], &[9]).contains("no class 9"));
+    }
+
+    #[test]
+    fn classes_are_found_by_name_and_by_number() {
+        let mut set = tiny();
+        set.class_names[0] = "2".into();
+        let found = |classes: &[&str]| {
+            let classes: Vec<String> = classes.iter().map(|class| class.to_string()).collect();
+            set.class_numbers(&classes)
+        };
+        assert_eq!(found(&["c", "1", "2", "3", "b"]).unwrap(), [2, 1, 0, 3, 1]);
+        for unknown in ["4", "e", "", "-1", "B"] {
+            let error = found(&["c", unknown]).unwrap_err().to_string();
+            assert!(error.contains(&format!("no class `{unknown}`")), "{error}");
+            assert!(error.contains("2, b, c, d"), "{error}");
+        }
     }
 
     #[test]

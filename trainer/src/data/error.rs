@@ -3,8 +3,9 @@
 use std::io;
 use std::path::PathBuf;
 
-use lookalike::Network;
+use lookalike::{Network, Shape};
 
+use super::folder::FolderError;
 use super::idx::IdxProblem;
 
 /// Why a data set cannot be loaded or selected from. Each message is one
@@ -20,8 +21,30 @@ pub enum DataError {
         /// What is wrong with it.
         problem: IdxProblem,
     },
+    /// A folder of pictures cannot be used.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// Images that are not scaled have another shape than is wanted.
+    #[error(
+        "{data}: the images are {} (height x width x channels), but {} is wanted, and only pictures in folders are scaled: use data of that shape, or write these as pictures with `trainer unpack`",
+        dimensions(*have), dimensions(*want)
+    )]
+    Shape {
+        /// What `--data` names.
+        data: String,
+        /// The images' shape.
+        have: Shape,
+        /// The wanted one.
+        want: Shape,
+    },
+    /// A fraction of images that are divided already.
+    #[error("{data}: --test-fraction goes with folders of pictures only; leave it out")]
+    Fraction {
+        /// What `--data` names.
+        data: String,
+    },
     /// A directory cannot be listed.
-    #[error("{}: cannot list the directory: {cause}; `--data` takes `mnist` or a directory of IDX files", path.display())]
+    #[error("{}: cannot list the directory: {cause}; `--data` takes `mnist`, a directory of IDX files, or one with a folder of pictures for each class", path.display())]
     Directory {
         /// The directory.
         path: PathBuf,
@@ -29,7 +52,7 @@ pub enum DataError {
         cause: io::Error,
     },
     /// A file that a split needs is not in the directory.
-    #[error("{}: no file with the {wanted}, named like `{example}` (with or without .gz); found {}", path.display(), listing(found))]
+    #[error("{}: no file with the {wanted}, named like `{example}` (with or without .gz), and no folder of pictures; found {}", path.display(), listing(found))]
     Missing {
         /// The directory.
         path: PathBuf,
@@ -103,6 +126,17 @@ pub enum DataError {
         /// Number of classes.
         classes: usize,
     },
+    /// A class was asked for that the data set does not have.
+    #[error(
+        "there is no class `{class}`: the classes are {}, or their numbers from 0",
+        listing(classes)
+    )]
+    NoSuchClass {
+        /// As it was given.
+        class: String,
+        /// The names of those that there are.
+        classes: Vec<String>,
+    },
     /// There are not enough training images for a validation split.
     #[error(
         "{images} training images cannot be divided into `fit` and `validation`: at least {least} are needed"
@@ -116,6 +150,11 @@ pub enum DataError {
     /// A selection of classes leaves no image.
     #[error("the chosen classes leave no image; choose or keep at least one class that has images")]
     EmptySelection,
+}
+
+/// A shape as it is written on the command line.
+fn dimensions(shape: Shape) -> String {
+    format!("{}x{}x{}", shape.height, shape.width, shape.channels)
 }
 
 /// Names for a message: the first few, and how many more there are.

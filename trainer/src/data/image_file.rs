@@ -1,18 +1,32 @@
-//! One picture from a file, as a network's input.
+//! Pictures in files: read within limits and turned upright.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Seek};
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Cursor, Seek};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
-use image::imageops::{FilterType, resize};
-use image::{DynamicImage, ImageDecoder, ImageError, ImageReader, Limits, Rgba};
+use image::codecs::png::PngEncoder;
+use image::error::{ParameterError, ParameterErrorKind};
+use image::metadata::Orientation;
+use image::{
+    DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder, ImageError, ImageReader, Limits,
+};
 use lookalike::Shape;
+
+use super::resample;
 
 /// The most pixels of a picture's side.
 pub const MAX_SIDE: u32 = 16_384;
 
 /// The most bytes of a decoded picture: 512 MiB.
 pub const MAX_DECODED: u64 = 512 << 20;
+
+/// The most bytes of a picture's file, which some decoders read whole: 256 MiB.
+pub const MAX_FILE: u64 = 256 << 20;
+
+/// Of pictures with more decoded bytes than this, 64 MiB, one at a time is
+/// loaded, whatever the number of threads.
+const LARGE: u64 = 64 << 20;
 
 /// Why a picture cannot be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -33,8 +47,8 @@ pub enum ImageFileError {
         path: PathBuf,
     },
     /// It is more than [`MAX_SIDE`] pixels wide or high, or more than
-    /// [`MAX_DECODED`] bytes when decoded.
-    #[error("{}: too large; a picture may have {MAX_SIDE} pixels a side and {} MiB decoded, so scale it down first", path.display(), MAX_DECODED >> 20)]
+    /// [`MAX_FILE`] bytes, or more than [`MAX_DECODED`] when decoded.
+    #[error("{}: too large; a picture may have {MAX_SIDE} pixels a side, a file of {} MiB and {} MiB decoded, so scale it down first", path.display(), MAX_FILE >> 20, MAX_DECODED >> 20)]
     TooLarge {
         /// The file.
         path: PathBuf,
@@ -57,104 +71,207 @@ pub enum ImageFileError {
     },
 }
 
+/// What a picture's file says before it is decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Rows, upright.
+    pub height: u32,
+    /// Columns, upright.
+    pub width: u32,
+    /// Whether it is stored in colour; its pixels may still all be grey.
+    pub coloured: bool,
+}
+
+/// Reads what a PNG, JPEG or BMP file says about its picture.
+///
+/// # Errors
+/// As [`load`], as far as it is found before decoding.
+pub fn header(path: &Path) -> Result<Header, ImageFileError> {
+    let read = |mut decoder: Decoder<'_>| {
+        let (width, height) = decoder.dimensions();
+        let turned = matches!(
+            decoder.orientation()?,
+            Orientation::Rotate90
+                | Orientation::Rotate270
+                | Orientation::Rotate90FlipH
+                | Orientation::Rotate270FlipH
+        );
+        let (width, height) = if turned { (height, width) } else { (width, height) };
+        Ok(Header { height, width, coloured: decoder.color_type().has_color() })
+    };
+    with_decoder(path, open(path)?, read)
+}
+
 /// Loads a PNG, JPEG or BMP picture, recognised by its content, and converts
 /// it to `shape.len()` bytes, channels-last.
 ///
 /// In this order: the orientation noted by a camera is applied; transparency
 /// is laid on white; for 1 channel, colour becomes luma (0.2126 R + 0.7152 G +
-/// 0.0722 B of the stored values); the picture is stretched to
-/// `shape.height` x `shape.width` with a triangle filter (bilinear; when
-/// scaling down, it averages over all pixels that fall on one); with `invert`
-/// each value v becomes 255 - v, as dark drawings on light paper need for a
-/// network that learned light ones on black, like MNIST's.
+/// 0.0722 B of the stored values); the largest part in the middle that has the
+/// shape's proportions is kept; it is scaled to `shape.height` x `shape.width`
+/// with a triangle filter (bilinear; when scaling down, it averages over all
+/// pixels that fall on one); with `invert` each value v becomes 255 - v, as
+/// dark drawings on light paper need for a network that learned light ones on
+/// black, like MNIST's.
+///
+/// Takes about 3 bytes of memory for each pixel of a photo in colour; of the
+/// largest pictures, which several threads load one after another, about 1 GiB.
 ///
 /// # Errors
 /// The file is missing, of another format, damaged or too large, or the shape
 /// has neither 1 nor 3 channels.
 pub fn load(path: &Path, shape: Shape, invert: bool) -> Result<Vec<u8>, ImageFileError> {
+    convert(path, open(path)?, shape, invert)
+}
+
+/// [`load`] of a file's content; `path` is only named in errors.
+///
+/// # Errors
+/// As [`load`].
+pub fn from_bytes(
+    path: &Path,
+    bytes: &[u8],
+    shape: Shape,
+    invert: bool,
+) -> Result<Vec<u8>, ImageFileError> {
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(ImageFileError::TooLarge { path: path.to_path_buf() });
+    }
+    convert(path, Cursor::new(bytes), shape, invert)
+}
+
+/// An image as a PNG file.
+///
+/// # Errors
+/// [`ImageError`] if the image is neither grey nor in colour, or the pixels are
+/// not `shape.len()`.
+pub fn png(pixels: &[u8], shape: Shape) -> Result<Vec<u8>, ImageError> {
+    let colour = if shape.channels == 1 { ExtendedColorType::L8 } else { ExtendedColorType::Rgb8 };
+    if pixels.len() != shape.len() || ![1, 3].contains(&shape.channels) {
+        let kind = ParameterErrorKind::DimensionMismatch;
+        return Err(ImageError::Parameter(ParameterError::from_kind(kind)));
+    }
+    let mut file = Vec::new();
+    PngEncoder::new(&mut file).write_image(
+        pixels,
+        shape.width as u32,
+        shape.height as u32,
+        colour,
+    )?;
+    Ok(file)
+}
+
+fn convert<'a>(
+    path: &Path,
+    reader: impl BufRead + Seek + 'a,
+    shape: Shape,
+    invert: bool,
+) -> Result<Vec<u8>, ImageFileError> {
     let channels = shape.channels;
     if channels != 1 && channels != 3 {
         return Err(ImageFileError::Channels { path: path.to_path_buf(), channels });
     }
-    Ok(convert(on_white(decode(path)?), shape, invert))
-}
-
-/// The picture, without transparency, as [`load`] makes it an input of 1 or 3 channels.
-pub(crate) fn convert(picture: DynamicImage, shape: Shape, invert: bool) -> Vec<u8> {
-    let (width, height) = (shape.width as u32, shape.height as u32);
-    let mut pixels = if shape.channels == 1 {
-        resize(&picture.into_luma8(), width, height, FilterType::Triangle).into_raw()
-    } else {
-        resize(&picture.into_rgb8(), width, height, FilterType::Triangle).into_raw()
+    static ONE_LARGE: Mutex<()> = Mutex::new(());
+    let mut guard = None;
+    let load = |decoder: Decoder<'_>| {
+        if decoder.total_bytes() > LARGE {
+            // The lock guards memory, not data: a panic elsewhere leaves it usable.
+            guard = Some(ONE_LARGE.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+        Ok(resample::convert(upright(decoder)?, shape))
     };
+    let mut pixels = with_decoder(path, reader, load)?;
     if invert {
         pixels.iter_mut().for_each(|value| *value = 255 - *value);
     }
-    pixels
+    Ok(pixels)
 }
 
-/// The picture as stored, turned upright.
-fn decode(path: &Path) -> Result<DynamicImage, ImageFileError> {
-    let io_error = |cause| ImageFileError::Io { path: path.to_path_buf(), cause };
-    let file = File::open(path).map_err(io_error)?;
-    let reader = ImageReader::new(BufReader::new(file)).with_guessed_format().map_err(io_error)?;
-    if reader.format().is_none() {
-        return Err(ImageFileError::Format { path: path.to_path_buf() });
-    }
-    upright(reader, MAX_DECODED).map_err(|cause| {
-        let path = path.to_path_buf();
-        match cause {
-            ImageError::Limits(_) => ImageFileError::TooLarge { path },
-            ImageError::IoError(cause) if cause.kind() != io::ErrorKind::UnexpectedEof => {
-                ImageFileError::Io { path, cause }
-            }
-            cause => ImageFileError::Decode { path, cause },
-        }
+/// The picture in a file's content, upright and without transparency, of at
+/// most `max_decoded` bytes; `path` is only named in errors.
+///
+/// # Errors
+/// As [`load`], but for the channels.
+pub(crate) fn decode(
+    path: &Path,
+    bytes: &[u8],
+    max_decoded: u64,
+) -> Result<DynamicImage, ImageFileError> {
+    with_decoder(path, Cursor::new(bytes), |decoder| {
+        let mut limits = limits();
+        limits.max_alloc = Some(max_decoded);
+        limits.reserve(decoder.total_bytes())?;
+        Ok(resample::on_white(upright(decoder)?))
     })
 }
 
-/// The picture that `reader` holds, turned upright, of at most [`MAX_SIDE`]
-/// pixels a side and `max_decoded` bytes.
-pub(crate) fn upright<R: BufRead + Seek>(
-    mut reader: ImageReader<R>,
-    max_decoded: u64,
-) -> Result<DynamicImage, ImageError> {
-    let mut limits = Limits::default();
-    limits.max_image_width = Some(MAX_SIDE);
-    limits.max_image_height = Some(MAX_SIDE);
-    limits.max_alloc = Some(max_decoded);
-    reader.limits(limits.clone());
-    let mut decoder = reader.into_decoder()?;
-    // `into_decoder` leaves the check of the output's size to its caller.
-    limits.reserve(decoder.total_bytes())?;
+fn upright(mut decoder: Decoder<'_>) -> Result<DynamicImage, ImageError> {
     let orientation = decoder.orientation()?;
     let mut picture = DynamicImage::from_decoder(decoder)?;
     picture.apply_orientation(orientation);
     Ok(picture)
 }
 
-/// Replaces transparency by white, as paper: otherwise the invisible colour of
-/// transparent pixels, often black, would show.
-pub(crate) fn on_white(picture: DynamicImage) -> DynamicImage {
-    if !picture.color().has_alpha() {
-        return picture;
+/// Opens a file that may be a picture's.
+fn open(path: &Path) -> Result<BufReader<File>, ImageFileError> {
+    let io_error = |cause| ImageFileError::Io { path: path.to_path_buf(), cause };
+    // Not after opening, which would wait for the other end of a pipe.
+    let metadata = fs::metadata(path).map_err(io_error)?;
+    if metadata.is_dir() {
+        return Err(io_error(io::ErrorKind::IsADirectory.into()));
     }
-    let mut picture = picture.into_rgba8();
-    for Rgba([r, g, b, alpha]) in picture.pixels_mut() {
-        for value in [r, g, b] {
-            // Rounded to nearest; at most 255, so the cast loses nothing.
-            let mixed = u32::from(*value) * u32::from(*alpha) + 255 * (255 - u32::from(*alpha));
-            *value = ((mixed + 127) / 255) as u8;
+    if !metadata.is_file() {
+        return Err(io_error(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")));
+    }
+    if metadata.len() > MAX_FILE {
+        return Err(ImageFileError::TooLarge { path: path.to_path_buf() });
+    }
+    Ok(BufReader::new(File::open(path).map_err(io_error)?))
+}
+
+type Decoder<'a> = Box<dyn ImageDecoder + 'a>;
+
+/// Gives the decoder of a picture within the limits to `read`.
+fn with_decoder<'a, R>(
+    path: &Path,
+    reader: impl BufRead + Seek + 'a,
+    read: impl FnOnce(Decoder<'a>) -> Result<R, ImageError>,
+) -> Result<R, ImageFileError> {
+    let path = path.to_path_buf();
+    let mut reader = match ImageReader::new(reader).with_guessed_format() {
+        Ok(reader) => reader,
+        Err(cause) => return Err(ImageFileError::Io { path, cause }),
+    };
+    if reader.format().is_none() {
+        return Err(ImageFileError::Format { path });
+    }
+    reader.limits(limits());
+    let result = reader.into_decoder().and_then(|decoder| {
+        // `into_decoder` leaves the check of the output's size to its caller.
+        limits().reserve(decoder.total_bytes())?;
+        read(Box::new(decoder))
+    });
+    result.map_err(|cause| match cause {
+        ImageError::Limits(_) => ImageFileError::TooLarge { path },
+        ImageError::IoError(cause) if cause.kind() != io::ErrorKind::UnexpectedEof => {
+            ImageFileError::Io { path, cause }
         }
-        *alpha = 255;
-    }
-    DynamicImage::ImageRgba8(picture)
+        cause => ImageFileError::Decode { path, cause },
+    })
+}
+
+fn limits() -> Limits {
+    let mut limits = Limits::default();
+    limits.max_image_width = Some(MAX_SIDE);
+    limits.max_image_height = Some(MAX_SIDE);
+    limits.max_alloc = Some(MAX_DECODED);
+    limits
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use image::{GrayImage, ImageFormat, Luma, Rgb, RgbImage, RgbaImage};
+    use image::{GrayImage, ImageFormat, Luma, Rgb, RgbImage, Rgba, RgbaImage};
     use tempfile::TempDir;
 
     const GREY: Shape = Shape { height: 18, width: 20, channels: 1 };
@@ -170,7 +287,7 @@ mod tests {
     fn saved_bytes(bytes: &[u8]) -> (TempDir, PathBuf) {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("picture.png");
-        std::fs::write(&path, bytes).unwrap();
+        fs::write(&path, bytes).unwrap();
         (directory, path)
     }
 
@@ -211,16 +328,68 @@ mod tests {
     #[test]
     fn a_cameras_orientation_is_applied() {
         let top_white = GrayImage::from_fn(32, 32, |_, y| Luma([if y < 16 { 255 } else { 0 }]));
-        let (_directory, path) = save(top_white, ImageFormat::Jpeg);
-        let jpeg = std::fs::read(&path).unwrap();
-        // An Exif segment, little-endian, whose one entry is tag 0x112
-        // (orientation) = 6: turn clockwise by 90 degrees to stand upright.
-        let mut exif = b"\xff\xe1\x00\x22Exif\0\0II*\0\x08\0\0\0\x01\0".to_vec();
-        exif.extend(b"\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0");
-        let (_directory, path) = saved_bytes(&[&jpeg[..2], &exif, &jpeg[2..]].concat());
+        let (_directory, path) = saved_bytes(&turned_jpeg(top_white));
         for row in load(&path, GREY, false).unwrap().chunks(20) {
             assert!(row[..8].iter().all(|&v| v < 15) && row[12..].iter().all(|&v| v > 240));
         }
+    }
+
+    #[test]
+    fn a_header_tells_the_upright_size_and_the_colours() {
+        let header_of = |picture: DynamicImage, format| {
+            let (_directory, path) = save(picture, format);
+            let Header { height, width, coloured } = header(&path).unwrap();
+            (height, width, coloured)
+        };
+        for format in [ImageFormat::Png, ImageFormat::Jpeg] {
+            assert_eq!(header_of(GrayImage::new(30, 20).into(), format), (20, 30, false));
+            assert_eq!(header_of(RgbImage::new(30, 20).into(), format), (20, 30, true));
+        }
+        let bytes = turned_jpeg(GrayImage::new(30, 20));
+        let (_directory, path) = saved_bytes(&bytes);
+        assert_eq!(header(&path).unwrap(), Header { height: 30, width: 20, coloured: false });
+        assert!(matches!(header(path.parent().unwrap()), Err(ImageFileError::Io { .. })));
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        for shape in [GREY, COLOUR] {
+            let pixels: Vec<u8> = (0..shape.len()).map(|i| (i * 7) as u8).collect();
+            let file = png(&pixels, shape).unwrap();
+            assert_eq!(from_bytes(Path::new("x"), &file, shape, false).unwrap(), pixels);
+            assert!(png(&pixels[1..], shape).is_err());
+        }
+        assert!(png(&[0; 2 * 360], Shape { channels: 2, ..GREY }).is_err());
+    }
+
+    #[test]
+    fn bytes_are_read_as_a_file_is() {
+        let grey = GrayImage::from_fn(50, 36, |x, y| Luma([(x * 5 + y) as u8]));
+        let (_directory, path) = save(grey, ImageFormat::Png);
+        let bytes = fs::read(&path).unwrap();
+        let loaded = load(&path, GREY, false).unwrap();
+        assert_eq!(from_bytes(Path::new("upload"), &bytes, GREY, false).unwrap(), loaded);
+        let error = from_bytes(Path::new("upload"), b"no picture", GREY, false).unwrap_err();
+        assert!(error.to_string().starts_with("upload: not a PNG"), "{error}");
+    }
+
+    #[test]
+    fn a_file_of_gigabytes_is_not_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("huge.jpg");
+        // A hole: it takes no space on the disk.
+        File::create(&path).unwrap().set_len(MAX_FILE + 1).unwrap();
+        assert!(matches!(load(&path, GREY, false), Err(ImageFileError::TooLarge { .. })));
+    }
+
+    /// A JPEG of the picture whose Exif segment, little-endian, has one entry,
+    /// tag 0x112 (orientation) = 6: turn clockwise by 90 degrees to stand upright.
+    fn turned_jpeg(picture: GrayImage) -> Vec<u8> {
+        let (_directory, path) = save(picture, ImageFormat::Jpeg);
+        let jpeg = fs::read(&path).unwrap();
+        let mut exif = b"\xff\xe1\x00\x22Exif\0\0II*\0\x08\0\0\0\x01\0".to_vec();
+        exif.extend(b"\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0");
+        [&jpeg[..2], &exif, &jpeg[2..]].concat()
     }
 
     #[test]
@@ -260,7 +429,7 @@ mod tests {
     fn every_cut_is_an_error_or_a_whole_picture() {
         let grey = GrayImage::from_fn(20, 18, |x, y| Luma([(x * 12 + y) as u8]));
         let (_directory, path) = save(grey, ImageFormat::Png);
-        let bytes = std::fs::read(&path).unwrap();
+        let bytes = fs::read(&path).unwrap();
         for cut in 0..bytes.len() {
             let (_directory, path) = saved_bytes(&bytes[..cut]);
             match load(&path, GREY, false) {
@@ -273,7 +442,7 @@ mod tests {
     #[test]
     fn a_huge_declared_size_is_refused() {
         let (_directory, path) = save(GrayImage::new(20, 18), ImageFormat::Bmp);
-        let mut bytes = std::fs::read(&path).unwrap();
+        let mut bytes = fs::read(&path).unwrap();
         for (width, height) in [(16_385u32, 1u32), (16_000, 16_000), (1 << 30, 1 << 30)] {
             bytes[18..22].copy_from_slice(&width.to_le_bytes());
             bytes[22..26].copy_from_slice(&height.to_le_bytes());

@@ -9,8 +9,11 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use lookalike::Shape;
+
+use super::folder::{self, Folder, FolderOptions, TestFraction};
 use super::idx::Idx;
-use super::{DataError, Dataset, labelled, mnist};
+use super::{DataError, Dataset, ImageFileError, labelled, mnist};
 
 /// The part of a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum)]
@@ -72,8 +75,34 @@ pub enum Source {
     /// MNIST, as compiled into the program.
     Mnist,
     /// A directory with four IDX files, gzipped or not, named as MNIST,
-    /// Fashion-MNIST and EMNIST name theirs.
+    /// Fashion-MNIST and EMNIST name theirs; or with a folder of pictures for
+    /// each class, as [`Folder`] takes it.
     Directory(PathBuf),
+}
+
+/// How images are loaded; see [`FolderOptions`], which this becomes for a
+/// folder of pictures.
+#[derive(Clone, Debug, Default)]
+pub struct LoadOptions<'a> {
+    /// The images' shape: pictures are scaled to it, images of other sources
+    /// must have it.
+    pub input: Option<Shape>,
+    /// Names of classes that come first, for pictures; classes of other sources
+    /// are named by their numbers.
+    pub class_names: &'a [String],
+    /// The share of pictures for testing; only for pictures.
+    pub test_fraction: Option<TestFraction>,
+    /// Leave out files that cannot be read as pictures.
+    pub skip_unreadable: bool,
+}
+
+/// Images, and what was left out.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The images.
+    pub dataset: Dataset,
+    /// What is wrong with each of the files that were skipped.
+    pub skipped: Vec<ImageFileError>,
 }
 
 impl FromStr for Source {
@@ -98,21 +127,63 @@ impl fmt::Display for Source {
 }
 
 impl Source {
-    /// Loads one split. Classes are named by their numbers, `0` to the largest
-    /// label of the training split (of the test split where the directory has
-    /// no training labels), so that both splits agree on them.
+    /// Loads one split as the options say.
+    ///
+    /// # Errors
+    /// As [`Source::load`]; [`DataError::Folder`] for pictures;
+    /// [`DataError::Shape`] and [`DataError::Fraction`] for options that go
+    /// with pictures only.
+    pub fn load_with(&self, split: Split, options: &LoadOptions<'_>) -> Result<Loaded, DataError> {
+        if matches!(split, Split::Fit | Split::Validation) {
+            let Loaded { dataset, skipped } = self.load_with(Split::Train, options)?;
+            return Ok(Loaded { dataset: part(&dataset, split)?, skipped });
+        }
+        if let Some(folder) = self.folder()? {
+            let LoadOptions { input, class_names, test_fraction, skip_unreadable } = *options;
+            let options = FolderOptions { input, class_names, test_fraction, skip_unreadable };
+            let (dataset, skipped) = folder.load(split, &options)?;
+            return Ok(Loaded { dataset, skipped });
+        }
+        if options.test_fraction.is_some() {
+            return Err(DataError::Fraction { data: self.to_string() });
+        }
+        let dataset = self.load_files(split)?;
+        match options.input {
+            Some(want) if want != dataset.shape => {
+                Err(DataError::Shape { data: self.to_string(), have: dataset.shape, want })
+            }
+            _ => Ok(Loaded { dataset, skipped: Vec::new() }),
+        }
+    }
+
+    /// The directory of pictures that this is, if it is one: it has folders and
+    /// no IDX file.
+    ///
+    /// # Errors
+    /// [`DataError::Directory`] and [`DataError::Folder`].
+    pub fn folder(&self) -> Result<Option<Folder>, DataError> {
+        let Source::Directory(path) = self else { return Ok(None) };
+        let is_idx = Listing::of(path)?.names.iter().any(|name| recognise(name).is_some());
+        if is_idx || !folder::holds_folders(path) {
+            return Ok(None);
+        }
+        Ok(Some(Folder::open(path)?))
+    }
+
+    /// Loads one split with the default options: pictures in the shape that
+    /// [`Folder::shape`] finds, one in five for testing.
     ///
     /// # Errors
     /// A file is missing, ambiguous or damaged, or the files do not belong
     /// together; see [`DataError`].
     pub fn load(&self, split: Split) -> Result<Dataset, DataError> {
-        match split {
-            Split::Train | Split::Test => self.load_files(split),
-            Split::Fit | Split::Validation => part(&self.load_files(Split::Train)?, split),
-        }
+        Ok(self.load_with(split, &LoadOptions::default())?.dataset)
     }
 
-    /// Loads [`Split::Train`] or [`Split::Test`].
+    /// [`Split::Train`] or [`Split::Test`] of MNIST or of IDX files. Classes are
+    /// named by their numbers, `0` to the largest label of the training split
+    /// (of the test split where the directory has no training labels), so that
+    /// both splits agree on them.
     fn load_files(&self, split: Split) -> Result<Dataset, DataError> {
         let path = match self {
             Source::Mnist if split == Split::Train => return Ok(mnist::train()),

@@ -29,7 +29,7 @@ pub struct WriteError {
 /// then unchanged and the temporary file removed.
 pub fn write_atomically(
     path: impl AsRef<Path>,
-    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    write: impl FnOnce(&mut (dyn Write + Send)) -> io::Result<()>,
 ) -> Result<(), WriteError> {
     let path = path.as_ref();
     replace(path, |file| file, write)
@@ -37,7 +37,7 @@ pub fn write_atomically(
 }
 
 /// A file that can be synced to the disk; a seam for injecting faults.
-trait Disk: Write {
+trait Disk: Write + Send {
     /// Returns when the content is on the medium.
     fn sync(&self) -> io::Result<()>;
 }
@@ -51,7 +51,7 @@ impl Disk for File {
 fn replace<D: Disk>(
     path: &Path,
     disk: impl FnOnce(File) -> D,
-    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    write: impl FnOnce(&mut (dyn Write + Send)) -> io::Result<()>,
 ) -> io::Result<()> {
     let (target, permissions) = resolve(path)?;
     let name = target.file_name().ok_or_else(|| io::Error::from(ErrorKind::IsADirectory))?;

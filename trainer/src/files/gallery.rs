@@ -100,6 +100,11 @@ impl LoadedGallery {
         &self.labels
     }
 
+    /// The whole file.
+    pub fn file(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// The gallery, viewed in place.
     ///
     /// # Errors
@@ -191,7 +196,11 @@ pub enum SearchError {
 /// # Errors
 /// When it cannot be read or is not a whole gallery of a known version.
 pub fn load_gallery(path: &Path) -> Result<LoadedGallery, GalleryIoError> {
-    let bytes = AlignedBytes::read(path)?;
+    check(path, AlignedBytes::read(path)?)
+}
+
+/// Checks the content of the file at `path`.
+pub(super) fn check(path: &Path, bytes: AlignedBytes) -> Result<LoadedGallery, GalleryIoError> {
     from_bytes(bytes).map_err(|error| GalleryIoError::Content { path: path.to_owned(), error })
 }
 

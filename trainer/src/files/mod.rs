@@ -5,19 +5,27 @@
 //!   core's own formats
 //! - [`AlignedBytes`]: a file in memory, aligned for zero-copy readers
 //! - [`safetensors`]: weights to and from PyTorch
+//! - [`FirmwareFile`]: a model or gallery as Rust or C source
+//! - [`EmbeddingTable`]: embeddings and labels for other tools
+//! - [`write_folders`]: images as pictures, one folder a class
 //! - [`write_npy`]: arrays for NumPy and its relatives
 
 mod aligned;
 mod atomic;
 mod embed;
+mod firmware;
+mod folders;
 mod gallery;
 mod model;
 mod npy;
 pub mod safetensors;
+mod table;
 
 pub use aligned::{AlignedBytes, ReadError};
 pub use atomic::{WriteError, write_atomically};
 pub use embed::{CodeKind, CodeKindError, CodedEmbeddings, Words, binarize, project};
+pub use firmware::{FirmwareFile, FirmwareFileError, Language};
+pub use folders::{FoldersError, write_folders};
 pub use gallery::{
     GalleryIoError, LoadedGallery, SearchError, load_gallery, load_gallery_of, save_gallery,
 };
@@ -26,3 +34,4 @@ pub use model::{
     save_model, self_test_images, self_test_noise,
 };
 pub use npy::write_npy;
+pub use table::{EmbeddingTable, TableError, TableFormat, labels_path};

@@ -8,6 +8,7 @@ use rand::Rng;
 
 use super::{AlignedBytes, ReadError, WriteError, write_atomically};
 use crate::data::Dataset;
+use crate::device::SELF_TEST_IMAGES;
 use crate::nn::Parameters;
 use crate::quantize::Layer;
 use crate::quantize::coder::CoderParameters;
@@ -115,8 +116,8 @@ impl LoadedModel {
         }
     }
 
-    /// The model file, which the core opens: see [`Model::from_bytes`].
-    pub fn bytes(&self) -> &[u8] {
+    /// The whole file.
+    pub fn file(&self) -> &[u8] {
         &self.file
     }
 
@@ -162,7 +163,11 @@ pub enum ModelIoError {
 /// # Errors
 /// When it cannot be read or is not a whole model of a known version.
 pub fn load_model(path: &Path) -> Result<LoadedModel, ModelIoError> {
-    let bytes = AlignedBytes::read(path)?;
+    check(path, AlignedBytes::read(path)?)
+}
+
+/// Checks the content of the file at `path`.
+pub(super) fn check(path: &Path, bytes: AlignedBytes) -> Result<LoadedModel, ModelIoError> {
     open(bytes).map_err(|error| ModelIoError::Content { path: path.to_owned(), error })
 }
 
@@ -280,9 +285,6 @@ fn encode<E: Encoding>(contents: &ModelContents<'_, E>) -> Result<AlignedBytes, 
     model::write(contents, &mut bytes)?;
     Ok(bytes)
 }
-
-/// Number of images that the trainer gives a model for its self-test.
-const SELF_TEST_IMAGES: usize = 2;
 
 /// The first images of `data`, for a self-test.
 pub fn self_test_images(data: &Dataset) -> &[u8] {

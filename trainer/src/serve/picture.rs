@@ -1,17 +1,18 @@
 //! A picture that a browser sends, as a network's input.
 
-use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use image::imageops::thumbnail;
-use image::{DynamicImage, ImageError, ImageFormat, ImageReader, RgbImage};
+use image::{DynamicImage, ImageBuffer, Luma, Pixel, Rgb};
 use lookalike::Shape;
 
 use super::Style;
 use super::ink;
-use crate::data::image_file::{MAX_SIDE, convert, on_white, upright};
+use crate::data::image_file::{self, ImageFileError, MAX_SIDE};
+use crate::data::resample;
 
 /// The most bytes of a decoded picture: 160 MiB, more than 50 megapixels in colour.
 pub const MAX_DECODED: u64 = 160 << 20;
@@ -61,9 +62,15 @@ pub fn input(
     shape: Shape,
     style: Style,
 ) -> Result<Vec<u8>, PictureError> {
-    let picture = on_white(decode(file)?);
+    let picture = decode(file)?;
     match treatment {
-        Treatment::AsItIs { invert } => Ok(convert(picture, shape, invert)),
+        Treatment::AsItIs { invert } => {
+            let mut pixels = resample::convert(picture, shape);
+            if invert {
+                pixels.iter_mut().for_each(|value| *value = 255 - *value);
+            }
+            Ok(pixels)
+        }
         Treatment::Ink => {
             ink::place(&picture.into_luma8(), shape, style).ok_or(PictureError::NoInk)
         }
@@ -71,50 +78,50 @@ pub fn input(
 }
 
 fn decode(file: &[u8]) -> Result<DynamicImage, PictureError> {
-    let reader = ImageReader::new(Cursor::new(file)).with_guessed_format();
-    let reader = reader.map_err(|error| PictureError::Broken(error.to_string()))?;
-    if !matches!(reader.format(), Some(ImageFormat::Png | ImageFormat::Jpeg | ImageFormat::Bmp)) {
-        return Err(PictureError::Format);
-    }
     // The decoders are others' code and read what anyone sends: should one
     // panic, that picture is refused and the next one is served.
-    let decoded = catch_unwind(AssertUnwindSafe(|| upright(reader, MAX_DECODED)));
-    match decoded {
+    let decode = || image_file::decode(Path::new("picture"), file, MAX_DECODED);
+    match catch_unwind(AssertUnwindSafe(decode)) {
         Ok(Ok(picture)) => Ok(picture),
-        Ok(Err(ImageError::Limits(_))) => Err(PictureError::TooLarge),
+        Ok(Err(ImageFileError::Format { .. })) => Err(PictureError::Format),
+        Ok(Err(ImageFileError::TooLarge { .. })) => Err(PictureError::TooLarge),
+        Ok(Err(ImageFileError::Decode { cause, .. })) => {
+            Err(PictureError::Broken(cause.to_string()))
+        }
         Ok(Err(error)) => Err(PictureError::Broken(error.to_string())),
         Err(_) => Err(PictureError::Broken("its decoder gave up".into())),
     }
 }
 
 /// Longest side of a picture that is sent to the browser.
-const SHOWN_SIDE: u32 = 112;
+const SHOWN_SIDE: usize = 112;
 
 /// An input as a PNG file to be shown, scaled down if it is large.
 ///
 /// # Panics
 /// When `pixels` are not of `shape`, with 1 or 3 channels.
 pub fn png(shape: Shape, pixels: &[u8]) -> Vec<u8> {
-    let (width, height) = (shape.width as u32, shape.height as u32);
-    let mut picture = if shape.channels == 3 {
-        let colour = RgbImage::from_raw(width, height, pixels.to_vec());
-        DynamicImage::ImageRgb8(colour.expect("of this shape"))
-    } else {
-        DynamicImage::ImageLuma8(ink::grey(shape, pixels))
-    };
-    let longest = width.max(height);
-    if longest > SHOWN_SIDE {
-        let scaled = |side: u32| (side * SHOWN_SIDE / longest).max(1);
-        let (width, height) = (scaled(width), scaled(height));
-        picture = if shape.channels == 3 {
-            DynamicImage::ImageRgb8(thumbnail(&picture.into_rgb8(), width, height))
-        } else {
-            DynamicImage::ImageLuma8(thumbnail(&picture.into_luma8(), width, height))
-        };
+    let longest = shape.width.max(shape.height);
+    if longest <= SHOWN_SIDE {
+        return image_file::png(pixels, shape).expect("of this shape");
     }
-    let mut file = Cursor::new(Vec::new());
-    picture.write_to(&mut file, ImageFormat::Png).expect("memory can be written");
-    file.into_inner()
+    let scaled = |side: usize| (side * SHOWN_SIDE / longest).max(1);
+    let shown = Shape { height: scaled(shape.height), width: scaled(shape.width), ..shape };
+    let size = [shape.width, shape.height, shown.width, shown.height].map(|side| side as u32);
+    let pixels = match shape.channels {
+        1 => shrunk::<Luma<u8>>(size, pixels),
+        _ => shrunk::<Rgb<u8>>(size, pixels),
+    };
+    image_file::png(&pixels, shown).expect("of this shape")
+}
+
+/// Pixels of width x height, scaled down to another width and height.
+fn shrunk<P: Pixel<Subpixel = u8> + 'static>(
+    [width, height, to_width, to_height]: [u32; 4],
+    pixels: &[u8],
+) -> Vec<u8> {
+    let picture = ImageBuffer::<P, &[u8]>::from_raw(width, height, pixels);
+    thumbnail(&picture.expect("of this shape"), to_width, to_height).into_raw()
 }
 
 /// [`png`] as a `data:` address.
@@ -125,7 +132,8 @@ pub(super) fn data_url(shape: Shape, pixels: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use image::{GrayImage, Luma, Rgb};
+    use image::{GrayImage, ImageFormat, RgbImage};
+    use std::io::Cursor;
 
     const GREY: Shape = Shape { height: 20, width: 24, channels: 1 };
     const STYLE: Style = Style { light_ground: false, extent: 0.75 };
@@ -151,7 +159,7 @@ mod tests {
             let bytes = file(photo.clone(), format);
             std::fs::write(&path, &bytes).unwrap();
             for (shape, invert) in [(GREY, false), (GREY, true), (colour, false)] {
-                let expected = crate::data::image_file::load(&path, shape, invert).unwrap();
+                let expected = image_file::load(&path, shape, invert).unwrap();
                 let treatment = Treatment::AsItIs { invert };
                 assert_eq!(input(&bytes, treatment, shape, STYLE), Ok(expected));
             }

@@ -91,9 +91,9 @@ fn open_coded<'a, C: Code + 'a>(
     let words = bytemuck::cast_slice_mut(&mut memory.words);
     let slots = &mut memory.slots;
     let gallery = if model.float().is_some() {
-        SliceGallery::<C>::new(&Model::<F32>::from_bytes(model.bytes())?, Some(file), slots, words)
+        SliceGallery::<C>::new(&Model::<F32>::from_bytes(model.file())?, Some(file), slots, words)
     } else {
-        SliceGallery::<C>::new(&Model::<Int8>::from_bytes(model.bytes())?, Some(file), slots, words)
+        SliceGallery::<C>::new(&Model::<Int8>::from_bytes(model.file())?, Some(file), slots, words)
     };
     let (fingerprint, dimension) = (loaded.fingerprint(), loaded.dimension());
     Ok(Box::new(CodedShelf { gallery: gallery?, fingerprint, dimension }))

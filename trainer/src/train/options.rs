@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Classifier, Head, Objective, PairLoss, PairTerm, Settings, Views};
 use crate::data::{Augmentation, Dataset, Fill, Sampler};
+use crate::family::{FamilyOptions, Fit, Input};
 use crate::loss::{
     CosineSoftmax, Margin, Mining, Reduction, SmoothAp, SupervisedContrastive, Triplet,
 };
@@ -201,12 +202,25 @@ pub struct Options {
     /// [default: 0].
     #[arg(long, value_name = "W")]
     pub pixel_similarity: Option<f32>,
+    /// Height, width and channels (1: grey, 3: colour) of the network's input.
+    ///
+    /// Pictures in folders are scaled to it; images of MNIST and of IDX files
+    /// must have it, and decide if it is left out. Without it, pictures keep
+    /// their size if all have the same, of at most 64x64, else they become
+    /// 32x32; they keep their colours if one of them has any.
+    #[arg(long, value_name = "HxWxC")]
+    pub input: Option<Input>,
     /// Output channels of the three convolutions [default: 32,32,64].
     #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
     pub widths: Option<Vec<u16>>,
     /// Side of the average-pooling grid [default: 2].
     #[arg(long, value_name = "G")]
     pub grid: Option<u16>,
+    /// Choose the widths: of the largest network for a device with so much
+    /// flash and RAM, as `trainer family` finds it, for example
+    /// `flash=64K,ram=12K`.
+    #[arg(long, value_name = "flash=F,ram=R", conflicts_with = "widths")]
+    pub fit: Option<Fit>,
     /// Where all random numbers come from [default: 0].
     #[arg(long, value_name = "S")]
     pub seed: Option<u64>,
@@ -428,17 +442,27 @@ impl Options {
         })
     }
 
+    /// The member of the network family that they choose.
+    pub fn family(&self) -> FamilyOptions {
+        FamilyOptions {
+            input: self.input,
+            widths: self.widths.clone(),
+            grid: self.grid.unwrap_or(FamilyOptions::default().grid),
+            fit: self.fit,
+        }
+    }
+
+    /// The same options with the widths of a network instead of what chose them.
+    pub fn with_widths(&self, network: &Network) -> Options {
+        let widths = network.widths().map(|width| width as u16);
+        let widths = self.fit.map_or_else(|| self.widths.clone(), |_| Some(widths.to_vec()));
+        Options { fit: None, widths, ..self.clone() }
+    }
+
     /// The network for images of `data`, with a classifier if one is trained.
     fn network(&self, objective: &Objective, data: &Dataset) -> Result<Network, OptionsError> {
-        let widths = self.widths.as_deref().unwrap_or(&[32, 32, 64]);
-        let Ok(widths) = <[u16; 3]>::try_from(widths) else {
-            return usage("--widths takes three numbers, for example 32,32,64");
-        };
-        let classes = if objective.classifier.is_some() { data.class_names.len() } else { 0 };
-        let side = |x: usize| u16::try_from(x).unwrap_or(u16::MAX);
-        let input = [data.shape.channels, data.shape.height, data.shape.width].map(side);
-        Network::new(input, widths, self.grid.unwrap_or(2), side(classes))
-            .or_else(|e| usage(format!("no such network: {e}")))
+        let class_names = if objective.classifier.is_some() { &data.class_names[..] } else { &[] };
+        self.family().network(data.shape, class_names).or_else(|error| usage(error.to_string()))
     }
 }
 

@@ -15,7 +15,7 @@ const SOON: Duration = Duration::from_millis(300);
 #[test]
 fn a_large_body_is_refused_before_it_is_sent() {
     let server = Server::new(Limits::default(), None);
-    for length in [(16 << 20) + 1, 50 << 20, 1 << 60] {
+    for length in [(16 << 20) + 1, 50 << 20, 1u64 << 60] {
         for path in ["/api/search?code=f32", "/api/enrol?name=x"] {
             let head = String::from_utf8(server.request("POST", path, "", b"")).unwrap();
             let head = head.replace("Content-Length: 0", &format!("Content-Length: {length}"));

@@ -91,6 +91,18 @@ pub const fn int8_layer_bytes(network: &Network, packing: Packing) -> [usize; 4]
     [4 * a, 4 * b, 4 * c, 4 * (weights + biases)]
 }
 
+/// Words of all parameters; `None` if there are more than can be counted.
+pub(super) fn int8_file_words(
+    network: &Network,
+    packing: Packing,
+    outputs: usize,
+    thresholds: usize,
+) -> Option<usize> {
+    let layers: usize = int8_layer_bytes(network, packing).iter().sum();
+    let sizes = coder::words(network, outputs, thresholds)?;
+    sizes.into_iter().try_fold(HEAD + layers / 4, usize::checked_add)
+}
+
 impl Sealed for Int8 {
     type Embedded = U8;
     type Word = u32;
@@ -120,9 +132,7 @@ impl Sealed for Int8 {
 
     fn packed_bytes(network: &Network, plain: &Int8Parameters<'_>) -> usize {
         let [outputs, thresholds] = coder::sizes(plain.coder.as_ref());
-        let coder: usize =
-            coder::words(network, outputs, thresholds).unwrap_or_default().iter().sum();
-        4 * (HEAD + coder) + int8_layer_bytes(network, plain.packing).iter().sum::<usize>()
+        4 * int8_file_words(network, plain.packing, outputs, thresholds).unwrap_or_default()
     }
 
     fn pack(

@@ -18,9 +18,10 @@ pub struct FewShotOptions {
     /// nearest prototype, the normalised mean of a class's shots.
     #[arg(long, conflicts_with_all = ["queries", "per_class", "plot"])]
     few_shot: bool,
-    /// The classes that the model never saw, for example `5,6`; all if left out.
+    /// The classes that the model never saw, by name or number, for example
+    /// `5,6`; all if left out.
     #[arg(long, value_name = "a,b", value_delimiter = ',', requires = "few_shot")]
-    unseen: Vec<u16>,
+    unseen: Vec<String>,
     /// Numbers of shots of each unseen class.
     #[arg(long, value_name = "n,m", value_delimiter = ',', default_value = "1,2,5,10", value_parser = clap::value_parser!(u32).range(1..), requires = "few_shot")]
     shots: Vec<u32>,
@@ -61,7 +62,7 @@ impl FewShotOptions {
 
     /// The draws from `pool`.
     pub fn draws(&self, pool: &Dataset, resamples: usize, seed: u64) -> anyhow::Result<Draws> {
-        let mut unseen = self.unseen.clone();
+        let mut unseen = pool.class_numbers(&self.unseen)?;
         if unseen.is_empty() {
             unseen = pool.labels.clone();
         }
@@ -100,7 +101,7 @@ const FIGURES: [Row; 3] = [
 ];
 
 /// For a terminal.
-pub fn text(results: &[(&str, FewShot)]) -> String {
+pub fn text(results: &[(&str, FewShot)], class_names: &[String]) -> String {
     let mut text = String::new();
     for (name, found) in results {
         let ways =
@@ -108,7 +109,7 @@ pub fn text(results: &[(&str, FewShot)]) -> String {
         let _ = writeln!(
             text,
             "{name}: unseen classes {}; {} queries of them, {} of all {} classes; {} draws\n",
-            list(&found.unseen_classes),
+            list(&found.unseen_classes, class_names),
             found.unseen_queries,
             found.queries,
             ways[1],
@@ -166,6 +167,8 @@ fn interval([low, high]: [f64; 2]) -> String {
     format!("[{low:.4}, {high:.4}]")
 }
 
-fn list(classes: &[u16]) -> String {
-    classes.iter().map(u16::to_string).collect::<Vec<_>>().join(",")
+/// Classes by name.
+fn list(classes: &[u16], names: &[String]) -> String {
+    let name = |&class: &u16| names[usize::from(class)].as_str();
+    classes.iter().map(name).collect::<Vec<_>>().join(",")
 }

@@ -6,14 +6,14 @@ use std::str::FromStr;
 use clap::Args;
 use lookalike_trainer::data::{Dataset, Split};
 use lookalike_trainer::figures::precision_recall_svg;
-use lookalike_trainer::files::{LoadedModel, write_atomically};
+use lookalike_trainer::files::{LoadedModel, load_model, write_atomically};
 use lookalike_trainer::nn;
 use lookalike_trainer::retrieval::{self, Evaluation, Options, per_class_table, table};
 use lookalike_trainer::rng::{Purpose, stream};
 use ndarray::Array2;
 
 use super::UsageError;
-use super::console::spinner;
+use super::console::{note, spinner};
 use super::options::{DataOptions, ThreadOptions};
 use super::output::{print, print_json};
 
@@ -54,9 +54,9 @@ pub struct Evaluate {
     /// How many images search: `all`, or a number drawn at random.
     #[arg(long, value_name = "N|all", default_value = "all")]
     queries: Queries,
-    /// Only images of these classes, for example `5,6`.
+    /// Only images of these classes, by name or number, for example `5,6`.
     #[arg(long, value_name = "a,b", value_delimiter = ',')]
-    only_classes: Vec<u16>,
+    only_classes: Vec<String>,
     /// Also print the figures of each class.
     #[arg(long)]
     per_class: bool,
@@ -101,23 +101,27 @@ impl Evaluate {
     /// Runs the command.
     pub fn run(self) -> anyhow::Result<()> {
         self.threads.run(|| {
-            let data = self.load(self.split)?;
+            let first = self.models.first().map(|path| load_model(path)).transpose()?;
+            let data = self.load(self.split, first.as_ref())?;
             let subjects =
                 subjects(&self.models, &self.baseline, &data, &self.data.data, self.seed)?;
             if self.few_shot.asked() {
-                self.measure_few_shot(&subjects, &data)
+                self.measure_few_shot(&subjects, &data, first.as_ref())
             } else {
                 self.measure_retrieval(&subjects, &data)
             }
         })
     }
 
-    /// The chosen classes of a split.
-    fn load(&self, split: Split) -> anyhow::Result<Dataset> {
-        let data = self.data.load(split)?;
+    /// The chosen classes of a split, as the input of a model.
+    fn load(&self, split: Split, model: Option<&LoadedModel>) -> anyhow::Result<Dataset> {
+        let data = match model {
+            Some(model) => self.data.load_for(split, model)?,
+            None => self.data.load(split)?,
+        };
         Ok(match self.only_classes.as_slice() {
             [] => data,
-            only => data.filter_classes(only, &[])?,
+            only => data.filter_classes(&data.class_numbers(only)?, &[])?,
         })
     }
 
@@ -147,7 +151,7 @@ impl Evaluate {
         if let Some(path) = &self.plot {
             let svg = precision_recall_svg(&named)?;
             write_atomically(path, |writer| writer.write_all(svg.as_bytes()))?;
-            eprintln!("wrote {}", path.display());
+            note!("wrote {}", path.display());
         }
         if self.json {
             return print_json(&ByName::new(&named));
@@ -163,6 +167,7 @@ impl Evaluate {
         &self,
         subjects: &[(String, Subject)],
         data: &Dataset,
+        model: Option<&LoadedModel>,
     ) -> anyhow::Result<()> {
         let Some(enrolled_from) = self.split.enrolled_from() else {
             let text = format!(
@@ -172,7 +177,7 @@ impl Evaluate {
             );
             return Err(UsageError(text).into());
         };
-        let pool = self.load(enrolled_from)?;
+        let pool = self.load(enrolled_from, model)?;
         let draws = self.few_shot.draws(&pool, self.resamples, self.seed)?;
         let bar = spinner("");
         let mut results = Vec::new();
@@ -184,7 +189,7 @@ impl Evaluate {
         if self.json {
             print_json(&ByName::new(&results))
         } else {
-            print(&few_shot::text(&results))
+            print(&few_shot::text(&results, &data.class_names))
         }
     }
 }

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::{evaluate, evaluate_embeddings};
 use crate::cli::UsageError;
-use crate::cli::options::check_shape;
+use crate::cli::options::check_model;
 
 /// What is evaluated in a model's place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -85,7 +85,7 @@ pub fn subjects(
     let mut subjects: Vec<(String, Subject)> = Vec::new();
     for path in models {
         let model = load_model(path)?;
-        check_shape(&model, data, source)?;
+        check_model(&model, data, source)?;
         let stem = stem(path);
         let name = if uses[&stem] == 1 { stem } else { path.display().to_string() };
         subjects.push((name, Subject::Model(Box::new(model))));

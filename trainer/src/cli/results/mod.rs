@@ -10,6 +10,7 @@ use lookalike_trainer::figures::{Curve, curves_svg, per_class_svg};
 use lookalike_trainer::files::write_atomically;
 
 use super::UsageError;
+use super::console::note;
 use super::options::ThreadOptions;
 use super::output::print_json;
 
@@ -108,7 +109,7 @@ impl Results {
             draw(&summary, &images)?;
             let text = document::render(&summary, &sets, &call);
             write_atomically(&self.out, |writer| writer.write_all(text.as_bytes()))?;
-            eprintln!("wrote {} and its figures", self.out.display());
+            note!("wrote {} and its figures", self.out.display());
             if self.json { print_json(&summary) } else { Ok(()) }
         })
     }

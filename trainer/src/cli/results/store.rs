@@ -12,6 +12,8 @@ use lookalike_trainer::retrieval::{Evaluation, Metrics};
 use lookalike_trainer::train::Settings;
 use serde::{Deserialize, Serialize};
 
+use crate::cli::console::print_line;
+
 /// Images, so that others are noticed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Images {
@@ -199,10 +201,10 @@ impl Store {
             read => read.with_context(|| format!("{}: cannot read it", path.display()))?,
         };
         Ok(serde_json::from_slice(&text).unwrap_or_else(|error| {
-            eprintln!(
+            print_line(format_args!(
                 "warning: {} is not a record of this program ({error}): the run is done again",
                 path.display()
-            );
+            ));
             Record::default()
         }))
     }

@@ -9,7 +9,7 @@ use lookalike_trainer::files::{load_model, write_atomically};
 use lookalike_trainer::train::{Checkpoint, CheckpointError, Settings, TrainError, Training};
 
 use super::store::{Images, Outcome, Trained};
-use crate::cli::console::TrainingBar;
+use crate::cli::console::{TrainingBar, note, print_line};
 use crate::cli::train::save_trained;
 
 /// Whether the model of a run is there: trained with these settings on these
@@ -83,14 +83,14 @@ fn start<'d>(
     let found = match Checkpoint::load(checkpoint) {
         Ok(found) => found,
         Err(error @ CheckpointError::Content { .. }) => {
-            eprintln!("warning: {error}; starting the run again");
+            print_line(format_args!("warning: {error}; starting the run again"));
             return Ok(training);
         }
         Err(error) => return Err(error.into()),
     };
     match training.resume(found) {
         Some(training) => {
-            eprintln!("going on after epoch {}", training.epochs_done());
+            note!("going on after epoch {}", training.epochs_done());
             Ok(training)
         }
         // Of other settings, which are not wanted any more.

@@ -10,6 +10,7 @@ use super::experiments::{Measure, Part, Run, UNSEEN, Unseen, plan};
 use super::measure::Sets;
 use super::store::{Figures, Images, Outcome, Record, Store, Trained};
 use super::training;
+use crate::cli::console::note;
 use crate::cli::evaluate::Baseline;
 
 /// What is compared with models on unseen classes.
@@ -73,7 +74,7 @@ impl Work<'_> {
         for (run, measures) in plan(Part::value_variants(), seeds) {
             if measures.iter().any(|measure| self.wants(measure)) {
                 place += 1;
-                eprintln!("[{place}/{count}] {run}");
+                note!("[{place}/{count}] {run}");
             }
             self.run(&run, &measures, &mut done)?;
         }
@@ -124,7 +125,7 @@ impl Work<'_> {
                     done.missing += 1;
                     continue;
                 }
-                eprintln!("{name}: measuring {key}");
+                note!("{name}: measuring {key}");
                 let int8 = self.store.model(&format!("{name}.int8"));
                 let measured = self.sets.measure(load_model(&model)?, run.data, measure, &int8)?;
                 record.measured.insert(key.clone(), measured);
@@ -165,7 +166,7 @@ impl Work<'_> {
                 done.missing += 1;
                 return Ok(());
             }
-            eprintln!("{name}: measuring");
+            note!("{name}: measuring");
             let subject = self.sets.baseline(baseline, data, seed)?;
             let measured = self.sets.measure_unseen(&subject, unseen)?;
             record.measured = BTreeMap::from([(unseen.key(), measured)]);

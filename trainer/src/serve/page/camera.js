@@ -1,6 +1,6 @@
 // The camera: its picture on the page, and the middle of it to search with.
 
-// The side of a picture that is sent, in pixels: more than any likely input.
+// The longer side of a picture that is sent, in pixels: more than most inputs.
 const SIDE = 320;
 
 const TROUBLE = {
@@ -13,6 +13,7 @@ export class Camera {
   constructor(video) {
     this.video = video;
     this.stream = null;
+    this.height = 1; // of what is sent, as a share of its width
   }
 
   get running() {
@@ -41,15 +42,19 @@ export class Camera {
     this.video.srcObject = null;
   }
 
-  // The largest square in the middle, as a JPEG file; null before the first frame.
+  // The middle, as large as it is with the proportions that are wanted, as a JPEG
+  // file; null before the first frame.
   picture() {
-    const { videoWidth: width, videoHeight: height } = this.video;
-    const side = Math.min(width, height);
-    if (!side) return Promise.resolve(null);
+    const { videoWidth, videoHeight } = this.video;
+    if (!videoWidth) return Promise.resolve(null);
+    const width = Math.min(videoWidth, videoHeight / this.height);
+    const height = width * this.height;
+    const scale = SIDE / Math.max(width, height);
     const canvas = document.createElement("canvas");
-    canvas.width = canvas.height = SIDE;
-    canvas.getContext("2d").drawImage(this.video, (width - side) / 2, (height - side) / 2,
-      side, side, 0, 0, SIDE, SIDE);
+    canvas.width = Math.round(width * scale);
+    canvas.height = Math.round(height * scale);
+    canvas.getContext("2d").drawImage(this.video, (videoWidth - width) / 2, (videoHeight - height) / 2,
+      width, height, 0, 0, canvas.width, canvas.height);
     return new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", 0.92));
   }
 }

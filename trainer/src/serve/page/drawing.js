@@ -1,13 +1,13 @@
 // The drawing area: strokes by mouse, pen, finger or keyboard.
 
-// A pen's width as a share of the area's side, on the page.
+// A pen's width as a share of the area's width, on the page.
 const PEN = 0.075;
 // As a share of the drawing's longer side, when it is scaled and centred: what
 // strokes have in MNIST, however large one draws.
 const CENTRED_PEN = 0.16;
 // The longer side of a drawing that is sent to be scaled and centred, in pixels.
 const CENTRED_SIDE = 280;
-// One step of an arrow key, as a share of the side.
+// One step of an arrow key, as a share of the width.
 const STEP = 1 / 40;
 
 export class Pad {
@@ -15,18 +15,28 @@ export class Pad {
   constructor(canvas, changed) {
     this.canvas = canvas;
     this.changed = changed;
-    // Each stroke: its colour, and points with coordinates from 0 to 1.
+    // Each stroke: its colour, and points in shares of the area's width.
     this.strokes = [];
     this.ground = "#000";
     this.colour = "#fff";
-    this.cursor = { x: 0.5, y: 0.5, shown: false, down: false };
+    this.cursor = { x: 0, y: 0, shown: false, down: false };
     this.pending = false;
     canvas.addEventListener("pointerdown", (event) => this.begin(event));
     canvas.addEventListener("pointermove", (event) => this.move(event));
     canvas.addEventListener("lostpointercapture", () => { this.stroke = null; });
     canvas.addEventListener("keydown", (event) => this.key(event));
     canvas.addEventListener("blur", () => this.lift());
+    this.height = 1; // as a share of the width
     this.paint();
+  }
+
+  // Gives the area so many times its width as height.
+  resize(height) {
+    const { canvas } = this;
+    this.height = height;
+    canvas.height = Math.round(canvas.width * height);
+    Object.assign(this.cursor, { x: 0.5, y: height / 2 });
+    this.clear();
   }
 
   get empty() {
@@ -52,9 +62,9 @@ export class Pad {
     if (centred) {
       this.paintCentred(canvas);
     } else {
-      canvas.width = canvas.height = this.canvas.width;
-      this.paintStrokes(canvas, (point) => [point.x * canvas.width, point.y * canvas.height],
-        PEN * canvas.width, this.ground);
+      canvas.width = this.canvas.width;
+      canvas.height = this.canvas.height;
+      this.paintArea(canvas);
     }
     return new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
   }
@@ -71,6 +81,11 @@ export class Pad {
     canvas.height = Math.ceil(height * scale + 2 * pen);
     this.paintStrokes(canvas, (point) => [(point.x - left) * scale + pen, (point.y - top) * scale + pen],
       pen, "#fff", "#000");
+  }
+
+  paintArea(canvas) {
+    const { width } = canvas;
+    this.paintStrokes(canvas, (point) => [point.x * width, point.y * width], PEN * width, this.ground);
   }
 
   paintStrokes(canvas, place, pen, ground, colour) {
@@ -94,14 +109,14 @@ export class Pad {
   paint() {
     this.pending = false;
     const { canvas, cursor } = this;
-    const side = canvas.width;
-    this.paintStrokes(canvas, (point) => [point.x * side, point.y * side], PEN * side, this.ground);
+    this.paintArea(canvas);
     if (cursor.shown) {
       const context = canvas.getContext("2d");
       context.strokeStyle = cursor.down ? "#e8590c" : "#868e96";
       context.lineWidth = 4;
       context.beginPath();
-      context.arc(cursor.x * side, cursor.y * side, PEN * side * 0.7, 0, 2 * Math.PI);
+      const { width } = canvas;
+      context.arc(cursor.x * width, cursor.y * width, PEN * width * 0.7, 0, 2 * Math.PI);
       context.stroke();
     }
   }
@@ -117,11 +132,11 @@ export class Pad {
 
   point(event) {
     const area = this.canvas.getBoundingClientRect();
-    const share = (value) => Math.min(Math.max(value, 0), 1);
-    return {
-      x: share((event.clientX - area.left) / area.width),
-      y: share((event.clientY - area.top) / area.height),
-    };
+    return this.inside((event.clientX - area.left) / area.width, (event.clientY - area.top) / area.width);
+  }
+
+  inside(x, y) {
+    return { x: Math.min(Math.max(x, 0), 1), y: Math.min(Math.max(y, 0), this.height) };
   }
 
   begin(event) {
@@ -160,8 +175,7 @@ export class Pad {
     const { cursor } = this;
     if (event.key in moves) {
       const [x, y] = moves[event.key];
-      cursor.x = Math.min(Math.max(cursor.x + x * STEP, 0), 1);
-      cursor.y = Math.min(Math.max(cursor.y + y * STEP, 0), 1);
+      Object.assign(cursor, this.inside(cursor.x + x * STEP, cursor.y + y * STEP));
       cursor.shown = true;
       if (cursor.down) this.stroke.points.push({ x: cursor.x, y: cursor.y });
     } else if (event.key === " ") {

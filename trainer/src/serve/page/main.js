@@ -281,13 +281,16 @@ function describe() {
 }
 
 function adapt() {
-  const colour = state.input[2] === 3;
+  const [height, width, channels] = state.input;
+  const colour = channels === 3;
   pad.ground = state.light_ground ? "#fff" : "#000";
   pad.colour = colour ? $("pen").value : state.light_ground ? "#000" : "#fff";
   $("pen-label").hidden = !colour;
   $("centre").checked = !colour;
   if (!colour) $("camera-as").value = "ink";
-  pad.clear();
+  for (const stage of document.querySelectorAll(".stage")) stage.style.aspectRatio = `${width} / ${height}`;
+  camera.height = height / width;
+  pad.resize(height / width);
 }
 
 function listen() {

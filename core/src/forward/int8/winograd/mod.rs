@@ -124,14 +124,28 @@ const PLAIN_ELEMENTS: usize = 25;
 /// Words of a transformed tile of an image with one channel.
 const IMAGE_WORDS: usize = 8;
 
-/// Words that a convolution works in.
+/// Words that the kernels for images with one channel work in, of any target.
+const MOST_IMAGE_SCRATCH: usize = 119;
+/// Words of V for a pair of channels of the pooled convolutions, on any target.
+const MOST_POOLED_PAIR: usize = 2;
+const _: () = assert!(
+    kernels::IMAGE_SCRATCH <= MOST_IMAGE_SCRATCH && kernels::POOLED_PAIR <= MOST_POOLED_PAIR
+);
+
+/// Words that a convolution works in: as many as the kernels of any target
+/// need, so that a network's workspace is as large on one as on the other.
 pub(crate) const fn scratch_len(stage: Stage, inputs: usize, _outputs: usize) -> usize {
     let pairs = 2 * inputs.div_ceil(QUAD);
     match stage {
-        Stage::First if inputs == 1 => kernels::IMAGE_SCRATCH,
-        Stage::First | Stage::Second => POOLED_ELEMENTS * pairs * kernels::POOLED_PAIR,
+        Stage::First if inputs == 1 => MOST_IMAGE_SCRATCH,
+        Stage::First | Stage::Second => POOLED_ELEMENTS * pairs * MOST_POOLED_PAIR,
         Stage::Third => PLAIN_ELEMENTS * pairs,
     }
+}
+
+/// Words of V of a pooled convolution's tile, by this target's kernels.
+const fn pooled_tile_len(inputs: usize) -> usize {
+    POOLED_ELEMENTS * 2 * inputs.div_ceil(QUAD) * kernels::POOLED_PAIR
 }
 
 /// One row of the pooled first convolution from 4 rows of the image, of
@@ -147,7 +161,7 @@ pub(crate) fn convolve_pool_image(
     if conv.inputs == 1 {
         return kernels::image_row(conv.packed, rows, blocks, out, scratch);
     }
-    let Some(v) = scratch.get_mut(..scratch_len(Stage::First, conv.inputs, 0)) else { return };
+    let Some(v) = scratch.get_mut(..pooled_tile_len(conv.inputs)) else { return };
     for (x, out) in chunks_mut(out, blocks).enumerate() {
         let Some(rows) = window(&rows, 2 * x * conv.inputs, 4 * conv.inputs) else { return };
         kernels::pooled_tile_of_pixels(rows, conv.inputs, v);
@@ -164,7 +178,7 @@ pub(crate) fn convolve_pool(
     scratch: &mut [u32],
 ) {
     let quads = conv.inputs.div_ceil(QUAD);
-    let Some(v) = scratch.get_mut(..scratch_len(Stage::Second, conv.inputs, 0)) else { return };
+    let Some(v) = scratch.get_mut(..pooled_tile_len(conv.inputs)) else { return };
     for (x, out) in chunks_mut(out, conv.outputs.div_ceil(QUAD)).enumerate() {
         let Some(rows) = window(&rows, 2 * x * quads, 4 * quads) else { return };
         kernels::pooled_tile(rows, v);

@@ -1,11 +1,22 @@
 //! What a model takes on the boards that the project's firmware is measured on.
+//!
+//! - [`footprints`]: of a model that there is, on each board
+//! - [`Planner`]: of any member of the family, before it is trained
+//! - [`largest`]: the largest one that a device has room for
+
+mod cost;
+mod fit;
 
 use lookalike::{Network, Packing};
 use serde::Serialize;
 
+pub(crate) use cost::SELF_TEST_IMAGES;
+pub use cost::{Cost, Deployment, Member, PROJECTED, Planner};
+pub use fit::{Budget, STEP, fits, largest};
+
 /// The figures that `scripts/firmware.sh` measures and holds the firmware to:
 /// board, figure, one value for each compiler.
-const BUDGETS: &str = include_str!("../../firmware-example/budgets.txt");
+const BUDGETS: &str = include_str!("../../../firmware-example/budgets.txt");
 
 /// A board, and what embedding takes there besides the model.
 const BOARDS: [(&str, &str); 3] =
@@ -67,6 +78,19 @@ pub fn footprints(network: &Network, packing: Option<Packing>, file_bytes: u64) 
         })
     };
     BOARDS.into_iter().filter_map(footprint).collect()
+}
+
+/// 1234567 as 1,234,567.
+pub fn grouped(n: impl Into<u64>) -> String {
+    let digits = n.into().to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 #[cfg(test)]

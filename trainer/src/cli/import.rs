@@ -1,12 +1,14 @@
-//! `trainer import` and `trainer export`: PyTorch's weights, both ways.
+//! `trainer import`: PyTorch's weights.
 
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Args;
 use lookalike_trainer::files::safetensors::{self, ImportOptions};
-use lookalike_trainer::files::{NewModel, NewParameters, load_model, save_model, self_test_noise};
+use lookalike_trainer::files::{NewModel, NewParameters, save_model, self_test_noise};
 use lookalike_trainer::nn::Parameters;
+
+use super::console::note;
 
 /// Make a model file of weights that PyTorch trained.
 ///
@@ -27,17 +29,6 @@ pub struct Import {
     /// Side of the average-pooling grid, needed only without a classifier.
     #[arg(long, value_name = "G")]
     grid: Option<u16>,
-}
-
-/// Write a model's weights for PyTorch.
-#[derive(Args)]
-#[command(after_help = "Example:\n  trainer export digits.model --out weights.safetensors")]
-pub struct Export {
-    /// The model file.
-    model: PathBuf,
-    /// The file to write.
-    #[arg(long, value_name = "WEIGHTS.safetensors")]
-    out: PathBuf,
 }
 
 /// Height and width.
@@ -69,24 +60,7 @@ impl Import {
             self_test_images: &self_test_noise(network.input()),
         };
         save_model(&self.out, &new)?;
-        eprintln!("wrote {}", self.out.display());
-        Ok(())
-    }
-}
-
-impl Export {
-    /// Runs the command.
-    pub fn run(self) -> anyhow::Result<()> {
-        let model = load_model(&self.model)?;
-        let Some(Parameters { network, values }) = model.float() else {
-            anyhow::bail!(
-                "{} is an int8 model, whose weights PyTorch would not take: export the f32 model \
-                 that it was made of",
-                self.model.display()
-            );
-        };
-        safetensors::export(&self.out, network, values)?;
-        eprintln!("wrote {}", self.out.display());
+        note!("wrote {}", self.out.display());
         Ok(())
     }
 }
