@@ -41,7 +41,8 @@ pub enum FamilyError {
 /// Which member of the network family.
 #[derive(Args, Clone, Debug)]
 pub struct FamilyOptions {
-    /// Height, width and channels (1: grey, 3: colour) of the network's input.
+    /// Height, width and channels of the network's input: `32x32x3` for colour,
+    /// `32x32` or `32x32x1` for grey.
     #[arg(long, value_name = "HxWxC")]
     pub input: Option<Input>,
     /// Output channels of the three convolutions [default: 32,32,64].
@@ -156,7 +157,7 @@ pub fn list(widths: [usize; 3]) -> String {
     widths.map(|width| width.to_string()).join(",")
 }
 
-/// Height x width x channels.
+/// Height x width x channels; one channel if they are left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Input(pub Shape);
@@ -166,8 +167,10 @@ impl FromStr for Input {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let numbers: Option<Vec<u16>> = text.split('x').map(|number| number.parse().ok()).collect();
-        let Some(&[height, width, channels]) = numbers.as_deref() else {
-            return Err("expected height x width x channels, for example 32x32x3".into());
+        let (height, width, channels) = match numbers.as_deref() {
+            Some(&[height, width]) => (height, width, 1),
+            Some(&[height, width, channels]) => (height, width, channels),
+            _ => return Err("expected height x width x channels, for example 32x32x3".into()),
         };
         // The widths do not matter here.
         Network::new([channels, height, width], [1; 3], 1, 0).map_err(|error| error.to_string())?;
@@ -277,7 +280,8 @@ mod tests {
     fn inputs_are_parsed() {
         let parse = |text: &str| text.parse::<Input>().map(|Input(shape)| shape);
         assert_eq!(parse("32x24x3"), Ok(Shape { height: 32, width: 24, channels: 3 }));
-        for text in ["32", "32x32", "32x32x3x1", "17x32x1", "32x32x17", "x", "32X32X3", "-1x2x3"] {
+        assert_eq!(parse("32x24"), Ok(Shape { height: 32, width: 24, channels: 1 }));
+        for text in ["32", "32x32x3x1", "17x32x1", "32x32x17", "x", "32X32X3", "-1x2x3"] {
             assert!(parse(text).is_err(), "{text}");
         }
         assert_eq!("32x24x3".parse::<Input>().unwrap().to_string(), "32x24x3");

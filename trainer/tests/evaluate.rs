@@ -129,7 +129,7 @@ fn what_few_shots_cannot_be_is_said() {
     for (arguments, code, wanted) in [
         (format!("{run} --unseen 2 --seen-items 21"), 1, "class 0 has 20 images"),
         (format!("{run} --unseen 2 --shots 1,21 --seen-items 1"), 1, "class 2 has 20 images"),
-        (format!("{run} --unseen 9"), 1, "class 9 has 0 images"),
+        (format!("{run} --unseen 9"), 1, "no class `9`"),
         (format!("{run} --only-classes 1"), 1, "at least two must be enrolled"),
         (format!("{run} --split train"), 2, "--split test or validation, not train"),
         (format!("{run} --shots 0"), 2, "--shots"),

@@ -56,7 +56,7 @@ fn class_names_are_kept_everywhere() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|class| class["name"].as_str().unwrap())
+        .map(|class| class["class"].as_str().unwrap())
         .collect();
     assert_eq!(per_class, ["bar", "block", "ring"]);
     assert!(figures["mean_average_precision"].as_f64().unwrap() > 0.9, "{figures}");
@@ -152,7 +152,7 @@ fn options_of_pictures_are_refused_elsewhere() {
         ("train --loss triplet --data data --test-fraction 0.3 --out x", 2, "--test-fraction"),
         ("train --loss triplet --data photos --test-fraction 1 --out x", 2, "below 1"),
         ("train --loss triplet --data data --input 32x32x1 --out x", 1, "20x20x1"),
-        ("train --loss triplet --data photos --input 32x32 --out x", 2, "32x32x3"),
+        ("train --loss triplet --data photos --input 32 --out x", 2, "32x32x3"),
         ("train --loss triplet --data photos --input 10x32x3 --out x", 2, "18 to 1024"),
         ("train --loss triplet --data photos --input 32x32x2 --out x", 1, "2 channels"),
         ("train --loss triplet --data photos --exclude-classes cup --out x", 1, "no class `cup`"),

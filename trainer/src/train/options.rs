@@ -202,7 +202,8 @@ pub struct Options {
     /// [default: 0].
     #[arg(long, value_name = "W")]
     pub pixel_similarity: Option<f32>,
-    /// Height, width and channels (1: grey, 3: colour) of the network's input.
+    /// Height, width and channels of the network's input: `32x32x3` for colour,
+    /// `32x32` or `32x32x1` for grey.
     ///
     /// Pictures in folders are scaled to it; images of MNIST and of IDX files
     /// must have it, and decide if it is left out. Without it, pictures keep
