@@ -90,7 +90,7 @@ impl Train {
                 data = data.filter_classes(&[], &data.class_numbers(&self.exclude_classes)?)?;
             }
             let settings = options.settings(&data).map_err(usage)?;
-            eprint!("{}", costs(&options, &settings, &data)?);
+            note!("{}", costs(&options, &settings, &data)?.trim_end());
             let checkpoint = Checkpoint::path(&self.out);
             let training = self.start(settings, &data, &checkpoint)?;
             let training = run_epochs("train", training, Some(&checkpoint))?;
