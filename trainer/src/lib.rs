@@ -3,7 +3,8 @@
 //!
 //! The modules follow the data: [`data`] -> [`nn`] -> [`loss`] -> [`optim`],
 //! tied together by [`train`]; [`quantize`] turns a model into integers; then
-//! [`retrieval`] measures, [`files`] reads and writes, [`figures`] draws.
+//! [`retrieval`] measures, [`files`] reads and writes, [`figures`] draws, and
+//! [`serve`] shows it all in a browser.
 
 pub mod data;
 pub mod device;
@@ -16,4 +17,5 @@ pub mod optim;
 pub mod quantize;
 pub mod retrieval;
 pub mod rng;
+pub mod serve;
 pub mod train;

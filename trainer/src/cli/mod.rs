@@ -28,6 +28,7 @@ mod quantize;
 mod results;
 mod scaling;
 mod search;
+mod serve;
 #[cfg(test)]
 mod tests;
 mod train;
@@ -59,6 +60,7 @@ enum Command {
     Results(results::Results),
     Gallery(gallery::Gallery),
     Search(search::Search),
+    Serve(serve::Serve),
     Embed(embed::Embed),
     Import(import::Import),
     Export(export::Export),
@@ -92,6 +94,7 @@ pub fn run() -> ExitCode {
         Command::Results(command) => command.run(),
         Command::Gallery(command) => command.run(),
         Command::Search(command) => command.run(),
+        Command::Serve(command) => command.run(),
         Command::Embed(command) => command.run(),
         Command::Import(command) => command.run(),
         Command::Export(command) => command.run(),

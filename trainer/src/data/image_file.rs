@@ -173,21 +173,43 @@ fn convert<'a>(
     }
     static ONE_LARGE: Mutex<()> = Mutex::new(());
     let mut guard = None;
-    let load = |mut decoder: Decoder<'_>| {
+    let load = |decoder: Decoder<'_>| {
         if decoder.total_bytes() > LARGE {
             // The lock guards memory, not data: a panic elsewhere leaves it usable.
             guard = Some(ONE_LARGE.lock().unwrap_or_else(PoisonError::into_inner));
         }
-        let orientation = decoder.orientation()?;
-        let mut picture = DynamicImage::from_decoder(decoder)?;
-        picture.apply_orientation(orientation);
-        Ok(resample::convert(picture, shape))
+        Ok(resample::convert(upright(decoder)?, shape))
     };
     let mut pixels = with_decoder(path, reader, load)?;
     if invert {
         pixels.iter_mut().for_each(|value| *value = 255 - *value);
     }
     Ok(pixels)
+}
+
+/// The picture in a file's content, upright and without transparency, of at
+/// most `max_decoded` bytes; `path` is only named in errors.
+///
+/// # Errors
+/// As [`load`], but for the channels.
+pub(crate) fn decode(
+    path: &Path,
+    bytes: &[u8],
+    max_decoded: u64,
+) -> Result<DynamicImage, ImageFileError> {
+    with_decoder(path, Cursor::new(bytes), |decoder| {
+        let mut limits = limits();
+        limits.max_alloc = Some(max_decoded);
+        limits.reserve(decoder.total_bytes())?;
+        Ok(resample::on_white(upright(decoder)?))
+    })
+}
+
+fn upright(mut decoder: Decoder<'_>) -> Result<DynamicImage, ImageError> {
+    let orientation = decoder.orientation()?;
+    let mut picture = DynamicImage::from_decoder(decoder)?;
+    picture.apply_orientation(orientation);
+    Ok(picture)
 }
 
 /// Opens a file that may be a picture's.

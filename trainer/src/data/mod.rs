@@ -16,7 +16,7 @@ pub mod idx;
 pub mod image_file;
 mod labelled;
 pub mod mnist;
-mod resample;
+pub(crate) mod resample;
 mod sampler;
 mod source;
 

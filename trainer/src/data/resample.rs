@@ -11,7 +11,7 @@ use lookalike::Shape;
 /// a device's camera code fills its square the same way. Borders that keep the
 /// whole picture would take part of a small input and show the network each
 /// photo's proportions; stretching would show it every thing distorted.
-pub(super) fn convert(picture: DynamicImage, shape: Shape) -> Vec<u8> {
+pub(crate) fn convert(picture: DynamicImage, shape: Shape) -> Vec<u8> {
     let picture = on_white(picture);
     let [x, y, width, height] = middle(picture.width(), picture.height(), shape);
     let (columns, rows) = (shape.width as u32, shape.height as u32);
@@ -44,7 +44,7 @@ fn middle(width: u32, height: u32, shape: Shape) -> [u32; 4] {
 
 /// Replaces transparency by white, as paper: otherwise the invisible colour of
 /// transparent pixels, often black, would show.
-fn on_white(picture: DynamicImage) -> DynamicImage {
+pub(super) fn on_white(picture: DynamicImage) -> DynamicImage {
     if !picture.color().has_alpha() {
         return picture;
     }

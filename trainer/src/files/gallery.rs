@@ -11,8 +11,8 @@ use lookalike::{
 use ndarray::ArrayView2;
 
 use super::{
-    AlignedBytes, CodeKind, CodeKindError, LoadedModel, ReadError, Words, WriteError,
-    write_atomically,
+    AlignedBytes, CodeKind, CodeKindError, CodedEmbeddings, LoadedModel, ReadError, Words,
+    WriteError, write_atomically,
 };
 use crate::data::Dataset;
 
@@ -63,6 +63,23 @@ pub struct LoadedGallery {
 }
 
 impl LoadedGallery {
+    /// A gallery of all images of `data`, in no file. Runs on rayon's current
+    /// pool.
+    ///
+    /// # Errors
+    /// [`SearchError::Code`] when the model does not make such codes,
+    /// [`SearchError::File`] when there are too many items or names for a gallery.
+    ///
+    /// # Panics
+    /// When the images are not of the network's input shape.
+    pub fn of(
+        model: &LoadedModel,
+        data: &Dataset,
+        code: CodeKind,
+    ) -> Result<LoadedGallery, SearchError> {
+        Ok(from_bytes(encode_in(model, data, &model.encode(data, code)?)?)?)
+    }
+
     /// The code of its embeddings.
     pub fn code(&self) -> CodeKind {
         self.code
@@ -184,13 +201,15 @@ pub fn load_gallery(path: &Path) -> Result<LoadedGallery, GalleryIoError> {
 
 /// Checks the content of the file at `path`.
 pub(super) fn check(path: &Path, bytes: AlignedBytes) -> Result<LoadedGallery, GalleryIoError> {
-    let opened = open::<F32>(&bytes, CodeKind::F32)
+    from_bytes(bytes).map_err(|error| GalleryIoError::Content { path: path.to_owned(), error })
+}
+
+fn from_bytes(bytes: AlignedBytes) -> Result<LoadedGallery, GalleryFileError> {
+    let mut gallery = open::<F32>(&bytes, CodeKind::F32)
         .or_else(|error| otherwise::<U8>(error, &bytes, CodeKind::U8))
         .or_else(|error| otherwise::<Projected>(error, &bytes, CodeKind::Projected))
         .or_else(|error| otherwise::<Binary>(error, &bytes, CodeKind::Binary))
-        .or_else(|error| otherwise::<TwoStage>(error, &bytes, CodeKind::TwoStage));
-    let mut gallery =
-        opened.map_err(|error| GalleryIoError::Content { path: path.to_owned(), error })?;
+        .or_else(|error| otherwise::<TwoStage>(error, &bytes, CodeKind::TwoStage))?;
     gallery.bytes = bytes;
     Ok(gallery)
 }
@@ -247,9 +266,18 @@ pub fn save_gallery(
     data: &Dataset,
     code: CodeKind,
 ) -> Result<(), GalleryIoError> {
-    let coded = model.encode(data, code)?;
+    let bytes = encode_in(model, data, &model.encode(data, code)?);
+    let bytes = bytes.map_err(|error| GalleryIoError::Content { path: path.to_owned(), error })?;
+    Ok(write_atomically(path, |writer| writer.write_all(&bytes))?)
+}
+
+fn encode_in(
+    model: &LoadedModel,
+    data: &Dataset,
+    coded: &CodedEmbeddings,
+) -> Result<AlignedBytes, GalleryFileError> {
     let dimension = coded.dimension;
-    let bytes = match (&coded.words, code) {
+    match (&coded.words, coded.code) {
         (Words::F32(words), _) => encode::<F32>(model, data, dimension, words.view()),
         (Words::U32(words), CodeKind::Projected) => {
             encode::<Projected>(model, data, dimension, words.view())
@@ -261,9 +289,7 @@ pub fn save_gallery(
             encode::<TwoStage>(model, data, dimension, words.view())
         }
         (Words::U32(words), _) => encode::<U8>(model, data, dimension, words.view()),
-    };
-    let bytes = bytes.map_err(|error| GalleryIoError::Content { path: path.to_owned(), error })?;
-    Ok(write_atomically(path, |writer| writer.write_all(&bytes))?)
+    }
 }
 
 fn encode<C: Code>(
@@ -271,7 +297,7 @@ fn encode<C: Code>(
     data: &Dataset,
     dimension: usize,
     words: ArrayView2<'_, C::Word>,
-) -> Result<Vec<u8>, GalleryFileError> {
+) -> Result<AlignedBytes, GalleryFileError> {
     let contents = GalleryContents::<C> {
         fingerprint: model.fingerprint,
         dimension,
@@ -279,7 +305,7 @@ fn encode<C: Code>(
         labels: &data.labels,
         embeddings: words.to_slice().expect("standard layout"),
     };
-    let mut bytes = vec![0; gallery::file_len(&contents)?];
+    let mut bytes = AlignedBytes::zeroed(gallery::file_len(&contents)?);
     gallery::write(&contents, &mut bytes)?;
     Ok(bytes)
 }

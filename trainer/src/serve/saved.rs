@@ -1,0 +1,133 @@
+//! The file of `--save`: what was enrolled on the page.
+//!
+//! One postcard message with a CRC-32 behind it, as a checkpoint is. It holds
+//! pictures, not embeddings, so that it outlives the model.
+
+use std::path::{Path, PathBuf};
+
+use lookalike::Shape;
+use serde::{Deserialize, Serialize};
+
+use crate::files::{AlignedBytes, ReadError, WriteError, write_atomically};
+
+const MAGIC: [u8; 8] = *b"LKENROLD";
+const VERSION: u8 = 1;
+const CRC: crc::Crc<u32> = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC);
+
+/// Why what was enrolled cannot be kept or had back.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SavedError {
+    /// It cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// It cannot be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// It is none of this program's, or not a whole one.
+    #[error("{}: {why}; give another file to --save", path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: &'static str,
+    },
+}
+
+/// One item: what it is called, and the network's input.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedItem {
+    pub name: String,
+    pub pixels: Vec<u8>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    magic: [u8; 8],
+    version: u8,
+    /// Height, width, channels.
+    shape: [u32; 3],
+    items: Vec<SavedItem>,
+}
+
+fn numbers(shape: Shape) -> [u32; 3] {
+    [shape.height, shape.width, shape.channels].map(|n| n as u32)
+}
+
+/// Writes all items, atomically.
+///
+/// # Errors
+/// When the file cannot be written; what was there before stays.
+pub fn save(path: &Path, shape: Shape, items: Vec<SavedItem>) -> Result<(), SavedError> {
+    let saved = Saved { magic: MAGIC, version: VERSION, shape: numbers(shape), items };
+    let bytes =
+        postcard::to_allocvec_crc32(&saved, CRC.digest()).expect("a vector can be extended");
+    Ok(write_atomically(path, |writer| writer.write_all(&bytes))?)
+}
+
+/// Reads what [`save`] wrote; nothing if there is no such file yet.
+///
+/// # Errors
+/// When the file cannot be read, is of another kind or version, is damaged, or
+/// holds pictures of another size.
+pub fn load(path: &Path, shape: Shape) -> Result<Vec<SavedItem>, SavedError> {
+    if matches!(path.try_exists(), Ok(false)) {
+        return Ok(Vec::new());
+    }
+    let content = |why| SavedError::Content { path: path.to_owned(), why };
+    let bytes = AlignedBytes::read(path)?;
+    match bytes.strip_prefix(&MAGIC) {
+        None => return Err(content("not a file of things enrolled on the page")),
+        Some([VERSION, ..]) => {}
+        Some(_) => return Err(content("written by another version of this program")),
+    }
+    let saved: Saved = postcard::from_bytes_crc32(&bytes, CRC.digest())
+        .map_err(|_| content("the file is damaged"))?;
+    if saved.shape != numbers(shape) {
+        return Err(content("its pictures are not of the network's size"));
+    }
+    if saved.items.iter().any(|item| item.pixels.len() != shape.len()) {
+        return Err(content("the file contradicts itself"));
+    }
+    Ok(saved.items)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHAPE: Shape = Shape { height: 2, width: 3, channels: 1 };
+
+    #[test]
+    fn what_was_saved_comes_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x");
+        assert_eq!(load(&path, SHAPE).unwrap(), []);
+        let item = |name: &str, value| SavedItem { name: name.into(), pixels: vec![value; 6] };
+        let items = vec![item("müg", 3), item("key", 200)];
+        save(&path, SHAPE, items.clone()).unwrap();
+        assert_eq!(load(&path, SHAPE).unwrap(), items);
+
+        let other = Shape { width: 6, height: 1, channels: 1 };
+        let error = load(&path, other).unwrap_err().to_string();
+        assert!(error.contains("not of the network's size"), "{error}");
+    }
+
+    #[test]
+    fn every_cut_and_every_flipped_bit_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x");
+        save(&path, SHAPE, vec![SavedItem { name: "a".into(), pixels: vec![7; 6] }]).unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        for cut in 0..whole.len() {
+            std::fs::write(&path, &whole[..cut]).unwrap();
+            assert!(load(&path, SHAPE).is_err(), "{cut}");
+        }
+        for bit in 0..8 * whole.len() {
+            let mut bytes = whole.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            std::fs::write(&path, bytes).unwrap();
+            assert!(load(&path, SHAPE).is_err(), "{bit}");
+        }
+    }
+}
