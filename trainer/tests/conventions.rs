@@ -33,7 +33,7 @@ fn commands(bench: &Bench) -> Vec<String> {
 /// made by [`inputs`].
 const OBJECTS: &[(&str, &str)] = &[
     ("train", "train --loss triplet --data data --widths 4,4,8 --epochs 1 --out b.model --json"),
-    ("family", "family --input 20x20 --fit flash=64K,ram=12K --json"),
+    ("family", "family --input 20x20x1 --fit flash=64K,ram=12K --json"),
     ("evaluate", "evaluate c.model --data data --json"),
     ("evaluate several", "evaluate c.model --baseline pixels --data data --json"),
     (
