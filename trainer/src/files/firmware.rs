@@ -60,8 +60,8 @@ impl FirmwareFile {
         })
     }
 
-    /// Writes the file as source. `name` becomes the array's name in C, as
-    /// [`c_name`] makes it.
+    /// Writes the file as source. `name` becomes the array's name in C, in
+    /// small letters, digits and underscores, with the file's kind at its end.
     ///
     /// # Errors
     /// The file cannot be written; what was there before is unchanged.
