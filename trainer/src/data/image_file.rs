@@ -9,7 +9,8 @@ use image::codecs::png::PngEncoder;
 use image::error::{ParameterError, ParameterErrorKind};
 use image::metadata::Orientation;
 use image::{
-    DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder, ImageError, ImageReader, Limits,
+    DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder, ImageError, ImageFormat,
+    ImageReader, Limits,
 };
 use lookalike::Shape;
 
@@ -242,7 +243,8 @@ fn with_decoder<'a, R>(
         Ok(reader) => reader,
         Err(cause) => return Err(ImageFileError::Io { path, cause }),
     };
-    if reader.format().is_none() {
+    // Others are recognised as well, but their decoders are not built in.
+    if !matches!(reader.format(), Some(ImageFormat::Png | ImageFormat::Jpeg | ImageFormat::Bmp)) {
         return Err(ImageFileError::Format { path });
     }
     reader.limits(limits());
