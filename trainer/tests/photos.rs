@@ -88,7 +88,7 @@ fn class_names_are_kept_everywhere() {
     assert!(text(&bench.ok("inspect c.model").stdout).contains("classes: bar, block, ring"));
     let of_two = bench.json("evaluate c.model --data photos --only-classes bar,block");
     assert!(of_two["accuracy"].as_f64().unwrap() > 0.9, "{of_two}");
-    let few = "evaluate a.model --data photos --few-shot --unseen ring --shots 2 --draws 5";
+    let few = "evaluate a.model --data photos --few-shot --unseen ring --shots 2 --seen-items 5 --draws 5";
     assert!(text(&bench.ok(few).stdout).contains("unseen classes ring;"));
 }
 
