@@ -99,9 +99,9 @@ fn options_that_contradict_each_other_are_wrong_usage() {
         ("--loss triplet --label-smoothing 0.1", "--label-smoothing goes with"),
         ("--loss triplet --mixup", "mixup goes with"),
         ("--loss cross-entropy --label-smoothing 1", "label smoothing"),
-        ("--loss cosine-softmax --cosine-margin -1", "margin of cosines"),
+        ("--loss cosine-softmax --cosine-margin=-1", "margin of cosines"),
         ("--loss cross-entropy --slant 80", "slant"),
-        ("--loss cross-entropy --pixel-similarity -1", "pixel similarity"),
+        ("--loss cross-entropy --pixel-similarity=-1", "pixel similarity"),
         ("--loss cross-entropy --rotate 200", "rotation"),
         ("--loss triplet --margin hard", "soft"),
         ("--loss cross-entropy --batches 3x6 --batch-size 9", "--batch-size goes with"),
@@ -119,8 +119,8 @@ fn options_that_contradict_each_other_are_wrong_usage() {
 fn a_warm_start_begins_where_the_other_run_ended() {
     let bench = Bench::new();
     bench.train("a.model", "");
-    let run = "train --loss smooth-ap --data data --widths 4,4,8 --epochs 1 --init a.model";
-    bench.ok(&format!("{run} --lr 1e-30 --out same.model"));
+    let run = "train --loss smooth-ap --data data --epochs 1";
+    bench.ok(&format!("{run} --widths 4,4,8 --init a.model --lr 1e-30 --out same.model"));
     let vectors = |model: &str| {
         bench.ok(&format!("embed {model} --data data --out {model}.npy"));
         bench.read(&format!("{model}.npy"))
@@ -128,9 +128,9 @@ fn a_warm_start_begins_where_the_other_run_ended() {
     assert_eq!(vectors("a.model"), vectors("same.model"));
 
     for (options, needle) in [
-        ("--widths 4,4,9", "--widths and --grid"),
-        ("--batch-norm", "without batch normalisation"),
-        ("--init missing.model", "missing.model"),
+        ("--widths 4,4,9 --init a.model", "--widths and --grid"),
+        ("--widths 4,4,8 --init a.model --batch-norm", "without batch normalisation"),
+        ("--widths 4,4,8 --init missing.model", "missing.model"),
     ] {
         let output = bench.trainer(&format!("{run} {options} --out b.model")).output().unwrap();
         let said = text(&output.stderr);
@@ -146,7 +146,7 @@ fn a_warm_start_begins_where_the_other_run_ended() {
 fn a_collapsed_run_is_warned_of_with_advice() {
     let bench = Bench::new();
     // Steps so large that every activation dies.
-    let run = "train --loss triplet --data data --widths 4,4,8 --epochs 2 --optimizer sgd --lr 1000 --out a.model";
+    let run = "train --loss triplet --mining hard --data data --widths 4,4,8 --epochs 5 --optimizer sgd --lr 20 --out a.model";
     let output = bench.trainer(run).output().unwrap();
     let said = text(&output.stderr);
     assert!(said.contains("collapsed") && said.contains("--batch-norm"), "{said}");

@@ -115,7 +115,7 @@ fn what_cannot_be_served_is_told() {
     let before = bench.snapshot();
     let cases = [
         ("missing.model".into(), 1, "missing.model: cannot read the file"),
-        ("a.model".into(), 1, "use the data that the model was trained on"),
+        ("a.model".into(), 1, "20x20x1 is wanted"),
         ("a.model --data data --gallery b.gallery".into(), 1, "b.gallery: made by another model"),
         ("a.model --data data --int8 b.model".into(), 2, "--int8 takes the int8 model"),
         ("a.int8.model --data data --int8 a.int8.model".into(), 2, "of an f32 MODEL"),
