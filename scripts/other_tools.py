@@ -144,7 +144,8 @@ class Judge:
             apart = numpy.abs(distances[ours] - distances[theirs]).max()
             assert apart < TIE, f"{tool}, query {query}: {theirs}, not {ours}"
             same += ours == theirs
-        print(f"  {tool}: {same} of {len(lists)} lists identical, the others in the order of ties")
+        others = "" if same == len(lists) else ", the others but for ties"
+        print(f"  {tool}: {same} of {len(lists)} lists are the same{others}")
 
 
 def check_python(judge):
