@@ -75,7 +75,7 @@ pub fn load(path: &Path, shape: Shape) -> Result<Vec<SavedItem>, SavedError> {
         return Ok(Vec::new());
     }
     let content = |why| SavedError::Content { path: path.to_owned(), why };
-    let bytes = AlignedBytes::read(path)?;
+    let bytes = AlignedBytes::read_if(path, |head| head.starts_with(&MAGIC))?;
     match bytes.strip_prefix(&MAGIC) {
         None => return Err(content("not a file of things enrolled on the page")),
         Some([VERSION, ..]) => {}

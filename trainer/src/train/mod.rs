@@ -13,6 +13,8 @@ mod options;
 mod recipe;
 mod settings;
 mod terms;
+#[cfg(test)]
+mod tests;
 mod training;
 mod views;
 

@@ -1,12 +1,13 @@
 //! One run: epochs of batches, each forward, loss, backward, step.
 
+use std::ops::ControlFlow;
+
 use lookalike::Network;
 use ndarray::{Array2, s};
 use rand::RngExt;
 use rand::seq::SliceRandom;
 
-use super::checkpoint::CRC;
-use super::diagnostics::EpochSums;
+use super::checkpoint::{Begun, CRC};
 use super::terms::{Targets, Terms};
 use super::{Checkpoint, Classifier, EpochStats, Head, Settings, TrainError};
 use crate::data::{Batches, Dataset, Sampler};
@@ -28,6 +29,8 @@ pub struct Training<'d> {
     optimizer: Optimizer,
     average: Option<Average>,
     history: Vec<EpochStats>,
+    /// Of an epoch that was stopped, what is done.
+    begun: Option<Begun>,
     terms: Terms,
     batch: Batch,
     buffers: Buffers,
@@ -103,6 +106,7 @@ impl<'d> Training<'d> {
                 &mut stream(settings.seed, Purpose::Initialisation, 0),
             ),
             history: Vec::new(),
+            begun: None,
             terms: Terms::new(&settings, full),
             batch: Batch::new(full),
             buffers: Buffers::new(&net, full),
@@ -160,6 +164,7 @@ impl<'d> Training<'d> {
         self.optimizer = checkpoint.optimizer;
         self.average = checkpoint.average;
         self.history = checkpoint.history;
+        self.begun = checkpoint.begun;
         Some(self)
     }
 
@@ -174,13 +179,18 @@ impl<'d> Training<'d> {
             self.settings,
             self.data_crc,
             (&self.parameters.values, &self.optimizer, self.average.as_ref()),
-            &self.history,
+            (&self.history, self.begun),
         )
     }
 
     /// Epochs done.
     pub fn epochs_done(&self) -> u32 {
         self.history.len() as u32
+    }
+
+    /// Batches done of the epoch after those, if it was stopped.
+    pub fn batches_done(&self) -> usize {
+        self.begun.map_or(0, |begun| begun.batches as usize)
     }
 
     /// A row for each epoch done.
@@ -244,7 +254,7 @@ impl<'d> Training<'d> {
         population
     }
 
-    /// One pass over the data; `after_step` sees each batch.
+    /// One pass over the data, or the rest of one; `after_step` sees each batch.
     ///
     /// # Errors
     /// When a full batch has no triplet, or the loss or the gradient is not a
@@ -253,26 +263,53 @@ impl<'d> Training<'d> {
         &mut self,
         mut after_step: impl FnMut(&StepStats),
     ) -> Result<EpochStats, TrainError> {
+        loop {
+            let ended = self.epoch_until(|step| {
+                after_step(step);
+                ControlFlow::Continue(())
+            })?;
+            if let Some(stats) = ended {
+                return Ok(stats);
+            }
+        }
+    }
+
+    /// [`Training::epoch`], which `after_step` can stop: `None` is then given,
+    /// [`Training::checkpoint`] holds the epoch as far as it has come, and the
+    /// next call goes on with it. After its last batch an epoch has ended.
+    ///
+    /// # Errors
+    /// As [`Training::epoch`].
+    pub fn epoch_until(
+        &mut self,
+        mut after_step: impl FnMut(&StepStats) -> ControlFlow<()>,
+    ) -> Result<Option<EpochStats>, TrainError> {
         let epoch = self.epochs_done();
         let per_epoch = self.batches_per_epoch() as u64;
         let steps = per_epoch * u64::from(self.settings.epochs);
-        let mut sums = EpochSums::default();
+        let Begun { batches: done, mut sums } = self.begun.take().unwrap_or_default();
         self.batches.start_epoch(u64::from(epoch));
         self.batch.before = 0;
         let mut rng = stream(self.settings.seed, Purpose::Views, u64::from(epoch));
         for batch in 0..per_epoch {
             self.next_batch(&mut rng);
-            let step = per_epoch * u64::from(epoch) + batch;
-            let factor = self.settings.schedule.factor(step, steps);
-            let lr = (f64::from(self.settings.lr) * factor) as f32;
-            let stats = self.step(lr, (epoch + 1, batch as usize + 1))?;
+            // What is done is drawn again, so that the rest is what it would have been.
+            if batch >= u64::from(done) {
+                let step = per_epoch * u64::from(epoch) + batch;
+                let factor = self.settings.schedule.factor(step, steps);
+                let lr = (f64::from(self.settings.lr) * factor) as f32;
+                let stats = self.step(lr, (epoch + 1, batch as usize + 1))?;
+                sums.add(&stats);
+                if after_step(&stats).is_break() && batch + 1 < per_epoch {
+                    self.begun = Some(Begun { batches: batch as u32 + 1, sums });
+                    return Ok(None);
+                }
+            }
             self.batch.before += self.batch.indices.len() as u64;
-            sums.add(&stats);
-            after_step(&stats);
         }
         let stats = sums.means();
         self.history.push(stats);
-        Ok(stats)
+        Ok(Some(stats))
     }
 
     /// Draws a batch; views and what is mixed come from `rng`.
