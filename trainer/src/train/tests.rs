@@ -35,7 +35,7 @@ fn settings() -> [Settings; 2] {
     let triplet = Settings {
         epochs: 2,
         sampler: Sampler::Shuffled { batch_size: 8 },
-        augmentation: Augmentation { shift: 2, ..Augmentation::NONE },
+        augmentation: Augmentation { shift: 2.0, ..Augmentation::NONE },
         schedule: Schedule::OneCycle,
         ema: Some(0.9),
         ..Settings::plain(network(0), Objective::pairs(PairLoss::Triplet(Triplet::default())), 5)
