@@ -5,6 +5,7 @@ use ndarray::{Array2, s};
 use rand::RngExt;
 use rand::seq::SliceRandom;
 
+use super::awake::with_threads_awake;
 use super::checkpoint::CRC;
 use super::diagnostics::EpochSums;
 use super::terms::{Targets, Terms};
@@ -260,16 +261,19 @@ impl<'d> Training<'d> {
         self.batches.start_epoch(u64::from(epoch));
         self.batch.before = 0;
         let mut rng = stream(self.settings.seed, Purpose::Views, u64::from(epoch));
-        for batch in 0..per_epoch {
-            self.next_batch(&mut rng);
-            let step = per_epoch * u64::from(epoch) + batch;
-            let factor = self.settings.schedule.factor(step, steps);
-            let lr = (f64::from(self.settings.lr) * factor) as f32;
-            let stats = self.step(lr, (epoch + 1, batch as usize + 1))?;
-            self.batch.before += self.batch.indices.len() as u64;
-            sums.add(&stats);
-            after_step(&stats);
-        }
+        with_threads_awake(|| {
+            for batch in 0..per_epoch {
+                self.next_batch(&mut rng);
+                let step = per_epoch * u64::from(epoch) + batch;
+                let factor = self.settings.schedule.factor(step, steps);
+                let lr = (f64::from(self.settings.lr) * factor) as f32;
+                let stats = self.step(lr, (epoch + 1, batch as usize + 1))?;
+                self.batch.before += self.batch.indices.len() as u64;
+                sums.add(&stats);
+                after_step(&stats);
+            }
+            Ok::<(), TrainError>(())
+        })?;
         let stats = sums.means();
         self.history.push(stats);
         Ok(stats)
