@@ -142,7 +142,12 @@ fn files_that_declare_gigabytes_are_refused() {
 }
 
 /// A PNG file: its header, other chunks, and its data as a zlib stream.
-fn png(side: (u32, u32), depth_and_colour: [u8; 2], more: &[(&[u8; 4], Vec<u8>)], data: &[u8]) -> Vec<u8> {
+fn png(
+    side: (u32, u32),
+    depth_and_colour: [u8; 2],
+    more: &[(&[u8; 4], Vec<u8>)],
+    data: &[u8],
+) -> Vec<u8> {
     const CRC: crc::Crc<u32> = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC);
     let mut file = b"\x89PNG\r\n\x1a\n".to_vec();
     let mut chunk = |name: &[u8; 4], content: &[u8]| {
@@ -180,11 +185,27 @@ fn pictures_that_declare_gigabytes_are_refused() {
     let small = zlib(1);
     let profile = [b"x\0\0".to_vec(), zlib(600)].concat();
     let bombs = [
-        ("the largest sides", png((i32::MAX as u32, i32::MAX as u32), GREY, &[], &small), "too large"),
+        (
+            "the largest sides",
+            png((i32::MAX as u32, i32::MAX as u32), GREY, &[], &small),
+            "too large",
+        ),
         ("one long side", png((1 << 30, 1), GREY, &[], &small), "too large"),
-        ("sides that are allowed, in colours that are not", png((16_384, 16_384), [16, 6], &[], &small), "too large"),
-        ("a large picture that is not there", png((16_384, 16_384), GREY, &[], &small), "cannot decode"),
-        ("a large colour profile", png((20, 20), GREY, &[(b"iCCP", profile)], b""), "cannot decode"),
+        (
+            "sides that are allowed, in colours that are not",
+            png((16_384, 16_384), [16, 6], &[], &small),
+            "too large",
+        ),
+        (
+            "a large picture that is not there",
+            png((16_384, 16_384), GREY, &[], &small),
+            "cannot decode",
+        ),
+        (
+            "a large colour profile",
+            png((20, 20), GREY, &[(b"iCCP", profile)], b""),
+            "cannot decode",
+        ),
     ];
     fs::create_dir_all(bench.path("photos/train/a")).unwrap();
     for (what, file, says) in bombs {

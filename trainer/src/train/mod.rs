@@ -5,6 +5,7 @@
 //! epoch's number. So a run that goes on from a [`Checkpoint`] ends with the
 //! bytes of one that was never interrupted, on any number of threads.
 
+mod awake;
 mod checkpoint;
 mod diagnostics;
 mod error;

@@ -7,6 +7,7 @@ use ndarray::{Array2, s};
 use rand::RngExt;
 use rand::seq::SliceRandom;
 
+use super::awake::with_threads_awake;
 use super::checkpoint::{Begun, CRC};
 use super::terms::{Targets, Terms};
 use super::{Checkpoint, Classifier, EpochStats, Head, Settings, TrainError};
@@ -291,21 +292,27 @@ impl<'d> Training<'d> {
         self.batches.start_epoch(u64::from(epoch));
         self.batch.before = 0;
         let mut rng = stream(self.settings.seed, Purpose::Views, u64::from(epoch));
-        for batch in 0..per_epoch {
-            self.next_batch(&mut rng);
-            // What is done is drawn again, so that the rest is what it would have been.
-            if batch >= u64::from(done) {
-                let step = per_epoch * u64::from(epoch) + batch;
-                let factor = self.settings.schedule.factor(step, steps);
-                let lr = (f64::from(self.settings.lr) * factor) as f32;
-                let stats = self.step(lr, (epoch + 1, batch as usize + 1))?;
-                sums.add(&stats);
-                if after_step(&stats).is_break() && batch + 1 < per_epoch {
-                    self.begun = Some(Begun { batches: batch as u32 + 1, sums });
-                    return Ok(None);
+        let stopped = with_threads_awake(|| {
+            for batch in 0..per_epoch {
+                self.next_batch(&mut rng);
+                // What is done is drawn again, so that the rest is what it would have been.
+                if batch >= u64::from(done) {
+                    let step = per_epoch * u64::from(epoch) + batch;
+                    let factor = self.settings.schedule.factor(step, steps);
+                    let lr = (f64::from(self.settings.lr) * factor) as f32;
+                    let stats = self.step(lr, (epoch + 1, batch as usize + 1))?;
+                    sums.add(&stats);
+                    if after_step(&stats).is_break() && batch + 1 < per_epoch {
+                        return Ok(Some(batch as u32 + 1));
+                    }
                 }
+                self.batch.before += self.batch.indices.len() as u64;
             }
-            self.batch.before += self.batch.indices.len() as u64;
+            Ok::<_, TrainError>(None)
+        })?;
+        if let Some(batches) = stopped {
+            self.begun = Some(Begun { batches, sums });
+            return Ok(None);
         }
         let stats = sums.means();
         self.history.push(stats);
