@@ -11,7 +11,7 @@ use super::run::{Run, names, was_killed};
 
 const EPOCHS: usize = 30;
 const TRAIN: &str = "train --loss cross-entropy,triplet --data data --widths 4,4,8 --epochs 30 \
-                     --batch-size 6 --ema 0.9 --threads 1 --quiet --out";
+                     --batches 3x2 --ema 0.9 --threads 1 --quiet --out";
 
 #[test]
 fn killed_at_random_moments_a_run_ends_as_undisturbed() {

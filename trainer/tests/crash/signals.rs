@@ -15,7 +15,7 @@ fn bench() -> Bench {
 }
 
 const TRAIN: &str =
-    "train --loss triplet --data data --widths 8,8,16 --epochs 4 --batch-size 6 --out";
+    "train --loss triplet --data data --widths 8,8,16 --epochs 4 --batches 3x2 --out";
 
 /// Starts a run, and stops it by signals once it has a checkpoint.
 fn stopped(bench: &Bench, arguments: &str, signals: &[&str]) -> Output {
