@@ -31,6 +31,7 @@ mod search;
 mod serve;
 #[cfg(test)]
 mod tests;
+mod threads;
 mod train;
 mod unpack;
 

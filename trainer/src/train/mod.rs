@@ -7,6 +7,7 @@
 
 mod awake;
 mod checkpoint;
+mod chunks;
 mod diagnostics;
 mod error;
 mod objective;

@@ -7,6 +7,7 @@ use rand::seq::SliceRandom;
 
 use super::awake::with_threads_awake;
 use super::checkpoint::CRC;
+use super::chunks::{self, ChunkTerms};
 use super::diagnostics::EpochSums;
 use super::terms::{Targets, Terms};
 use super::{Checkpoint, Classifier, EpochStats, Head, Settings, TrainError};
@@ -29,9 +30,15 @@ pub struct Training<'d> {
     optimizer: Optimizer,
     average: Option<Average>,
     history: Vec<EpochStats>,
-    terms: Terms,
+    loss: Loss,
     batch: Batch,
     buffers: Buffers,
+}
+
+/// The objective, over a whole batch or chunk by chunk.
+enum Loss {
+    Batch(Box<Terms>),
+    Chunks(Vec<ChunkTerms>),
 }
 
 /// The images of a step.
@@ -104,7 +111,7 @@ impl<'d> Training<'d> {
                 &mut stream(settings.seed, Purpose::Initialisation, 0),
             ),
             history: Vec::new(),
-            terms: Terms::new(&settings, full),
+            loss: Loss::new(&settings, &net, full),
             batch: Batch::new(full),
             buffers: Buffers::new(&net, full),
             net,
@@ -328,7 +335,7 @@ impl<'d> Training<'d> {
             let mut rng = stream(settings.seed, Purpose::Augmentation, first + i as u64);
             settings.augmentation.apply(&mut rng, view, image, data.shape, input);
         };
-        self.net.forward(&b.packed, &mut b.state, b.features.slice_mut(rows), |i, input| {
+        let fill = |i: usize, input: &mut [f32]| {
             show(i, input);
             if settings.mixup {
                 let mut other = vec![0.0; input.len()];
@@ -337,15 +344,30 @@ impl<'d> Training<'d> {
                     *x += drawn.share * (other - *x);
                 }
             }
-        });
+        };
         let mixed = settings.mixup.then_some((drawn.mixed.as_slice(), drawn.share));
-        let stats = self.terms.evaluate(
-            &self.parameters,
-            (&b.state, &b.features),
-            Targets { labels: &drawn.labels, mixed },
-            &mut b.dfeatures,
-            &mut b.gradient,
-        );
+        let targets = Targets { labels: &drawn.labels, mixed };
+        let parameters = &self.parameters;
+        let stats = match &mut self.loss {
+            Loss::Batch(terms) => {
+                self.net.forward(&b.packed, &mut b.state, b.features.slice_mut(rows), fill);
+                let seen = (&b.state, &b.features);
+                terms.evaluate(parameters, seen, targets, &mut b.dfeatures, &mut b.gradient)
+            }
+            Loss::Chunks(chunks) => {
+                self.net.forward_backward(
+                    &b.packed,
+                    &mut b.state,
+                    (b.features.slice_mut(rows), b.dfeatures.slice_mut(rows)),
+                    fill,
+                    chunks,
+                    |chunk, first, f, df| chunk.evaluate(parameters, targets, first, f, df),
+                    &mut b.gradient.values,
+                );
+                let used = drawn.labels.len().div_ceil(self.net.chunk_images());
+                Some(chunks::sum(&chunks[..used], &mut b.gradient))
+            }
+        };
         let Some(stats) = stats else {
             // The rest of the data may be too little for a triplet; a full
             // batch never should be.
@@ -360,8 +382,10 @@ impl<'d> Training<'d> {
             return Err(not_finite("loss", stats.loss));
         }
 
-        let dfeatures = b.dfeatures.slice(rows);
-        self.net.backward(&b.packed, &mut b.state, dfeatures, &mut b.gradient.values);
+        if let Loss::Batch(_) = self.loss {
+            let dfeatures = b.dfeatures.slice(rows);
+            self.net.backward(&b.packed, &mut b.state, dfeatures, &mut b.gradient.values);
+        }
         if let Some(&g) = b.gradient.values.iter().find(|g| !g.is_finite()) {
             return Err(not_finite("gradient", f64::from(g)));
         }
@@ -370,6 +394,18 @@ impl<'d> Training<'d> {
             average.update(&self.parameters.values);
         }
         Ok(stats)
+    }
+}
+
+impl Loss {
+    /// For batches of up to `full` images.
+    fn new(settings: &Settings, net: &ConvNet, full: usize) -> Loss {
+        if !settings.objective.is_on_images() {
+            return Loss::Batch(Box::new(Terms::new(settings, full)));
+        }
+        let images = net.chunk_images();
+        let chunk = |_| ChunkTerms::new(settings, images);
+        Loss::Chunks((0..full.div_ceil(images)).map(chunk).collect())
     }
 }
 
