@@ -4,7 +4,7 @@
 // MODULES the npm packages, OUT a directory for models and screenshots.
 
 import { spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -55,9 +55,15 @@ const FLAGS = [
   "--use-fake-ui-for-media-stream",
 ];
 
-// A browser with a new, empty profile.
+const profiles = [];
+process.on("exit", () => {
+  for (const profile of profiles) rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+});
+
+// A browser with a new, empty profile, which is removed at the end.
 export function launch(options = {}) {
   const profile = mkdtempSync(join(tmpdir(), "lookalike-browser-"));
+  profiles.push(profile);
   return chromium.launchPersistentContext(profile, {
     executablePath: BROWSER,
     args: FLAGS,

@@ -41,12 +41,11 @@ fn bench() -> Bench {
 const RUN: &str =
     "results --quick --data mnist=data --data fashion=data --out docs/results.md --work";
 
-/// What a directory of results holds, times aside, and aside what a process
-/// that was killed while it wrote has left.
+/// What a directory of results holds, times aside.
 fn content(bench: &Bench, directory: &str) -> BTreeMap<String, Vec<u8>> {
     let entries = std::fs::read_dir(bench.path(directory)).unwrap();
     let names = entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
-    let files = names.filter(|name| !name.ends_with(".tmp")).map(|name| {
+    let files = names.map(|name| {
         let bytes = bench.read(&format!("{directory}/{name}"));
         if !name.ends_with(".json") {
             return (name, bytes);
@@ -180,7 +179,7 @@ fn killed_and_started_again_it_ends_as_undisturbed() {
         std::fs::create_dir(bench.path(directory)).unwrap();
     }
     bench.ok(&format!("{RUN} whole --seeds 0 --only closed"));
-    let (mut kills, mut patience) = (0, 60.0);
+    let (mut kills, mut interrupts, mut patience) = (0, 0, 60.0);
     loop {
         let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin("trainer"))
             .args(RUN.split_whitespace())
@@ -195,11 +194,20 @@ fn killed_and_started_again_it_ends_as_undisturbed() {
         if child.try_wait().unwrap().is_some_and(|status| status.success()) {
             break;
         }
-        child.kill().unwrap();
-        child.wait().unwrap();
-        kills += 1;
+        if kills > interrupts {
+            // Ctrl-C: either it ends at once, or after the batch in hand.
+            let process = child.id().to_string();
+            let sent = std::process::Command::new("kill").args(["-INT", &process]).status();
+            let ended = child.wait().unwrap();
+            assert!(sent.is_err() || ended.code().is_none_or(|code| [0, 130].contains(&code)));
+            interrupts += 1;
+        } else {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            kills += 1;
+        }
     }
-    println!("killed {kills} times");
+    println!("killed {kills} times, interrupted {interrupts} times");
     assert!(kills > 0, "never killed");
     assert_same(&content(&bench, "whole"), &content(&bench, "killed"));
 }

@@ -2,6 +2,7 @@
 //! with `--quiet` neither.
 
 use std::fmt::Arguments;
+use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -30,9 +31,10 @@ pub fn print_note(text: Arguments<'_>) {
 }
 
 /// A line on standard error, whatever `--quiet` says: a warning or an error.
-#[expect(clippy::print_stderr, reason = "all that goes to standard error goes through here")]
+/// Nobody is there to be told that standard error takes nothing, as when it is
+/// a pipe whose reader has ended: the work goes on.
 pub fn print_line(text: Arguments<'_>) {
-    eprintln!("{text}");
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
 /// A spinner for work whose length is not known.
@@ -63,7 +65,8 @@ impl TrainingBar {
         let bar = progress_bar(ProgressBar::new(per_epoch * u64::from(epochs)));
         let style = "{prefix} {bar:30} {percent:>3} %, {eta} left  {msg}";
         bar.set_style(ProgressStyle::with_template(style).expect("a valid template"));
-        bar.set_position(per_epoch * u64::from(training.epochs_done()));
+        let done = per_epoch * u64::from(training.epochs_done()) + training.batches_done() as u64;
+        bar.set_position(done);
         bar.reset_eta();
         let epoch = training.epochs_done() + 1;
         let mut this =
@@ -114,6 +117,11 @@ impl TrainingBar {
         } else {
             self.bar.finish_and_clear();
         }
+    }
+
+    /// When the run stops before its end.
+    pub fn stop(&self) {
+        self.bar.finish_and_clear();
     }
 
     /// A line that stays, whatever `--quiet` says: a warning.

@@ -10,7 +10,7 @@ use lookalike::{Network, Packing};
 use lookalike_trainer::data::{Dataset, Source, Split, image_file};
 use lookalike_trainer::figures::{SheetRow, precision_recall_svg, retrieval_sheet_png};
 use lookalike_trainer::files::{
-    LoadedModel, load_model, save_gallery, save_model, write_atomically,
+    LoadedModel, OutputLock, load_model, save_gallery, save_model, write_atomically,
 };
 use lookalike_trainer::loss::Triplet;
 use lookalike_trainer::optim::OptimizerKind;
@@ -93,6 +93,7 @@ impl Demo {
         let started = Instant::now();
         std::fs::create_dir_all(&self.out)
             .with_context(|| format!("{}: cannot make the directory", self.out.display()))?;
+        let _claim = OutputLock::claim(&self.out)?;
         let train = Source::Mnist.load(Split::Train)?;
         let test = Source::Mnist.load(Split::Test)?;
         let contenders = [

@@ -7,6 +7,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use lookalike_trainer::train::TrainError;
 
+use interrupt::Interrupted;
+
 mod bench;
 mod calibrate;
 mod codes;
@@ -20,6 +22,7 @@ mod family;
 mod gallery;
 mod import;
 mod inspect;
+mod interrupt;
 mod man;
 mod options;
 mod output;
@@ -80,7 +83,8 @@ struct UsageError(String);
 
 /// Parses the command line and runs the command.
 ///
-/// Exit codes: 0 done, 1 failed, 2 wrong usage.
+/// Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted (143 by
+/// SIGTERM).
 pub fn run() -> ExitCode {
     let Cli { command, quiet } = Cli::parse();
     console::set_quiet(quiet);
@@ -109,6 +113,10 @@ pub fn run() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
+                console::print_line(format_args!("{interrupted}"));
+                return ExitCode::from(interrupt::exit_code(interrupted.signal));
+            }
             console::print_line(format_args!("error: {error:#}"));
             ExitCode::from(if is_usage(&error) { 2 } else { 1 })
         }

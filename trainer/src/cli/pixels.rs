@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use lookalike_trainer::data::Split;
-use lookalike_trainer::files::{load_model, write_atomically};
+use lookalike_trainer::files::{load_model, write_together};
 
 use super::console::note;
 use super::options::{DataOptions, ThreadOptions};
@@ -49,8 +49,10 @@ impl Pixels {
             let name = |&label: &u16| format!("{}\n", data.class_names[usize::from(label)]);
             let labels: String = data.labels.iter().map(name).collect();
             let labels_out = labels_path(&self.out);
-            write_atomically(&self.out, |writer| writer.write_all(&data.pixels))?;
-            write_atomically(&labels_out, |writer| writer.write_all(labels.as_bytes()))?;
+            write_together([
+                (&self.out, Box::new(|writer| writer.write_all(&data.pixels))),
+                (&labels_out, Box::new(|writer| writer.write_all(labels.as_bytes()))),
+            ])?;
             let (images, out) = (data.len(), self.out.display());
             note!("wrote {images} images to {out} and {}", labels_out.display());
             Ok(())

@@ -1,16 +1,20 @@
 //! `trainer serve`.
 
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 
 use clap::Args;
 use lookalike::Packing;
 use lookalike_trainer::data::{DataError, Dataset, Source, Split};
-use lookalike_trainer::files::{LoadedModel, load_gallery, load_gallery_of, load_model};
+use lookalike_trainer::files::{
+    LoadedModel, OutputLock, load_gallery, load_gallery_of, load_model,
+};
 use lookalike_trainer::quantize::{self, Calibration, Options};
 use lookalike_trainer::serve::{Limits, Stock, serve};
 
 use super::UsageError;
 use super::console::{note, print_line};
+use super::interrupt::at_signal;
 use super::options::{DataOptions, ThreadOptions};
 use super::output::print;
 
@@ -59,16 +63,32 @@ impl Serve {
     /// Runs the command.
     pub fn run(self) -> anyhow::Result<()> {
         let threads = self.threads;
-        threads.run(|| {
-            let stock = self.stock()?;
-            let codes: Vec<&str> = stock.codes().map(|code| code.name()).collect();
-            note!("{} items in {}; Ctrl-C ends", stock.len(), codes.join(", "));
-            let mut printed = Ok(());
-            serve(&stock, self.port, self.save, Limits::default(), |address| {
-                printed = print(&format!("http://{address}/\n"));
-            })?;
-            printed
-        })
+        let claim = self.save.as_deref().map(OutputLock::claim).transpose()?;
+        if claim.is_none() {
+            return threads.run(|| self.serve());
+        }
+        // What is enrolled has been written before it is confirmed: there is
+        // nothing to do at the end but to give up the claim.
+        let claim = Arc::new(Mutex::new(claim));
+        let give_up = |claim: &Mutex<Option<OutputLock>>| drop(claim.lock().map(|mut c| c.take()));
+        at_signal({
+            let claim = claim.clone();
+            move || give_up(&claim)
+        })?;
+        let result = threads.run(|| self.serve());
+        give_up(&claim);
+        result
+    }
+
+    fn serve(self) -> anyhow::Result<()> {
+        let stock = self.stock()?;
+        let codes: Vec<&str> = stock.codes().map(|code| code.name()).collect();
+        note!("{} items in {}; Ctrl-C ends", stock.len(), codes.join(", "));
+        let mut printed = Ok(());
+        serve(&stock, self.port, self.save, Limits::default(), |address| {
+            printed = print(&format!("http://{address}/\n"));
+        })?;
+        printed
     }
 
     fn stock(&self) -> anyhow::Result<Stock> {

@@ -1,13 +1,14 @@
 //! `trainer train`.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
 use lookalike_trainer::data::{Dataset, Split};
 use lookalike_trainer::files::{
-    LoadedParameters, NewModel, NewParameters, load_model, save_model, self_test_images,
-    write_atomically,
+    LoadedParameters, NewModel, NewParameters, OutputLock, load_model, save_model,
+    self_test_images, write_atomically,
 };
 use lookalike_trainer::nn::Parameters;
 use lookalike_trainer::train::{
@@ -17,6 +18,7 @@ use serde::Serialize;
 
 use super::UsageError;
 use super::console::{TrainingBar, note};
+use super::interrupt::{Interrupted, Listener, command_line};
 use super::options::{DataOptions, ThreadOptions};
 use super::output::print_json;
 
@@ -26,7 +28,8 @@ use super::output::print_json;
 /// from the defaults, in this order of precedence. They are written beside the
 /// model as `FILE.toml`, which `--config` reads. After each epoch a checkpoint
 /// is written beside the model file; `--resume` goes on from it and ends with
-/// the same bytes as an undisturbed run.
+/// the same bytes as an undisturbed run. Ctrl-C writes one too, after the batch
+/// that is being trained; a second Ctrl-C ends at once.
 #[derive(Args)]
 #[command(after_help = "Example:
   trainer train --loss triplet --epochs 20 --out digits.model
@@ -91,6 +94,7 @@ impl Train {
             }
             let settings = options.settings(&data).map_err(usage)?;
             note!("{}", costs(&options, &settings, &data)?.trim_end());
+            let _claim = OutputLock::claim(&self.out)?;
             let checkpoint = Checkpoint::path(&self.out);
             let training = self.start(settings, &data, &checkpoint)?;
             let training = run_epochs("train", training, Some(&checkpoint))?;
@@ -161,7 +165,12 @@ impl Train {
                 checkpoint.display()
             );
         };
-        note!("going on after epoch {}", training.epochs_done());
+        match training.batches_done() {
+            0 => note!("going on after epoch {}", training.epochs_done()),
+            batches => {
+                note!("going on in epoch {} after batch {batches}", training.epochs_done() + 1);
+            }
+        }
         Ok(training)
     }
 }
@@ -191,25 +200,49 @@ fn parameters_of(path: &Path) -> anyhow::Result<Parameters> {
 }
 
 /// Trains to the end, with progress, warnings and, where a path is given,
-/// checkpoints.
+/// checkpoints. Then a signal stops it after a batch with [`Interrupted`].
 pub fn run_epochs<'d>(
     name: &str,
     mut training: Training<'d>,
     checkpoint: Option<&Path>,
 ) -> anyhow::Result<Training<'d>> {
     let settings = *training.settings();
+    let listener = checkpoint.map(|_| Listener::start()).transpose()?;
+    let signal = || listener.as_ref().and_then(Listener::signal);
     let mut bar = TrainingBar::new(name, &training, settings.epochs);
     while !training.is_done() {
-        let stats = training.epoch(|step| bar.step(step))?;
-        bar.epoch(&stats);
-        if let Some(warning) = stats.warning(&settings.objective) {
-            bar.say(&format!("warning: {warning}"));
+        let ended = training.epoch_until(|step| {
+            bar.step(step);
+            if signal().is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        if let Some(stats) = ended {
+            bar.epoch(&stats);
+            if let Some(warning) = stats.warning(&settings.objective) {
+                bar.say(&format!("warning: {warning}"));
+            }
         }
-        if let Some(path) = checkpoint {
-            training.checkpoint().save(path)?;
+        let Some(path) = checkpoint else { continue };
+        training.checkpoint().save(path)?;
+        // The model of a run that is done is written all the same.
+        if let Some(signal) = signal().filter(|_| !training.is_done()) {
+            bar.stop();
+            return Err(interrupted(signal, &training, path).into());
         }
     }
     Ok(training)
+}
+
+fn interrupted(signal: i32, training: &Training<'_>, checkpoint: &Path) -> Interrupted {
+    let (epochs, path) = (training.epochs_done(), checkpoint.display());
+    let place = match training.batches_done() {
+        0 => format!("after epoch {epochs}"),
+        batches => format!("in epoch {} after batch {batches}", epochs + 1),
+    };
+    Interrupted {
+        signal,
+        place: format!("{place}; all that was done is kept in {path}"),
+        command: command_line("--restart", Some("--resume")),
+    }
 }
 
 /// Writes the model of a run and returns its fingerprint.

@@ -7,11 +7,14 @@
 //!
 //! A file is read in two steps, so that a caller can check what the header
 //! declares before any element is read. Memory grows with the bytes that are
-//! really there: a header that lies costs nothing.
+//! really there: a header that lies costs nothing, and gzip data that unpacks to
+//! far more than pictures do is refused before it takes much.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use flate2::bufread::MultiGzDecoder;
 
@@ -19,6 +22,11 @@ use super::DataError;
 
 /// The most bytes of elements that are read from one file: 2 GiB.
 pub const MAX_BYTES: usize = 1 << 31;
+
+/// Beyond so many elements, 32 MiB, gzip data may unpack to at most
+/// [`MAX_RATIO`] times its size. Pictures reach 4 to 10, gzip at most 1032.
+const BOMB: usize = 32 << 20;
+const MAX_RATIO: u64 = 200;
 
 /// The most dimensions: image, row, column, channel.
 const MAX_RANK: usize = 4;
@@ -35,6 +43,11 @@ pub enum IdxProblem {
     /// The gzip stream is damaged, cut off, or followed by something else.
     #[error("the gzip data is damaged ({0}); download the file again")]
     Gzip(io::Error),
+    /// The gzip data unpacks to more than 200 times its size, and to much.
+    #[error(
+        "unpacks to more than {MAX_RATIO} times its size, as no pictures do; if they are, unpack the file with gzip -d first"
+    )]
+    Bomb,
     /// It does not start as an IDX file does.
     #[error("not an IDX file; expected files as MNIST is distributed, gzipped or not")]
     NotIdx,
@@ -78,6 +91,33 @@ pub struct Idx<'a> {
     dimensions: Vec<usize>,
     len: usize,
     elements: Box<dyn Read + 'a>,
+    /// Bytes of the file that have been read.
+    packed: Rc<Cell<u64>>,
+}
+
+/// A reader that counts what is taken from it.
+struct Counted<R> {
+    inner: R,
+    taken: Rc<Cell<u64>>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.taken.set(self.taken.get() + read as u64);
+        Ok(read)
+    }
+}
+
+impl<R: BufRead> BufRead for Counted<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.inner.fill_buf()
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.taken.set(self.taken.get() + amount as u64);
+        self.inner.consume(amount);
+    }
 }
 
 impl Idx<'static> {
@@ -107,10 +147,12 @@ impl<'a> Idx<'a> {
             Ok(start) => start.starts_with(&GZIP_MAGIC),
             Err(error) => return Err(DataError::Idx { path, problem: IdxProblem::Io(error) }),
         };
+        let packed = Rc::new(Cell::new(0));
+        let bytes = Counted { inner: bytes, taken: packed.clone() };
         let mut elements: Box<dyn Read + 'a> =
             if gzipped { Box::new(MultiGzDecoder::new(bytes)) } else { Box::new(bytes) };
         match read_header(&mut elements, gzipped) {
-            Ok((dimensions, len)) => Ok(Idx { path, gzipped, dimensions, len, elements }),
+            Ok((dimensions, len)) => Ok(Idx { path, gzipped, dimensions, len, elements, packed }),
             Err(problem) => Err(DataError::Idx { path, problem }),
         }
     }
@@ -135,9 +177,11 @@ impl<'a> Idx<'a> {
     ///
     /// # Errors
     /// [`DataError::Idx`] when the file holds fewer or more bytes than its
-    /// header declares, or its gzip stream is damaged anywhere.
+    /// header declares, or its gzip stream is damaged anywhere or a bomb.
     pub fn read(mut self) -> Result<Vec<u8>, DataError> {
-        let result = read_elements(&mut self.elements, self.len, self.gzipped);
+        let is_bomb =
+            |unpacked: usize| self.gzipped && unpacked as u64 / MAX_RATIO > self.packed.get();
+        let result = read_elements(&mut self.elements, self.len, self.gzipped, is_bomb);
         result.map_err(|problem| DataError::Idx { path: self.path, problem })
     }
 }
@@ -186,8 +230,16 @@ fn read_or(
     })
 }
 
-fn read_elements(bytes: &mut dyn Read, len: usize, gzipped: bool) -> Result<Vec<u8>, IdxProblem> {
-    let elements = read_at_most(bytes, len).map_err(|error| read_error(error, gzipped))?;
+fn read_elements(
+    bytes: &mut dyn Read,
+    len: usize,
+    gzipped: bool,
+    is_bomb: impl Fn(usize) -> bool,
+) -> Result<Vec<u8>, IdxProblem> {
+    let elements = read_at_most(bytes, len, is_bomb).map_err(|error| match error {
+        None => IdxProblem::Bomb,
+        Some(error) => read_error(error, gzipped),
+    })?;
     if elements.len() < len {
         return Err(IdxProblem::Truncated { found: elements.len(), declared: len });
     }
@@ -201,10 +253,18 @@ fn read_elements(bytes: &mut dyn Read, len: usize, gzipped: bool) -> Result<Vec<
 
 /// Reads `len` bytes, or fewer where the reader ends before. The buffer never
 /// holds more than twice what has been read (or 64 KiB), nor more than `len`.
-fn read_at_most(bytes: &mut dyn Read, len: usize) -> io::Result<Vec<u8>> {
+/// `None` is the error when `is_bomb` says so of so many bytes.
+fn read_at_most(
+    bytes: &mut dyn Read,
+    len: usize,
+    is_bomb: impl Fn(usize) -> bool,
+) -> Result<Vec<u8>, Option<io::Error>> {
     const FIRST: usize = 64 << 10;
     let mut buffer = Vec::new();
     while buffer.len() < len {
+        if buffer.len() >= BOMB && is_bomb(buffer.len()) {
+            return Err(None);
+        }
         let wanted = buffer.len().max(FIRST).min(len - buffer.len());
         buffer.reserve_exact(wanted);
         if bytes.take(wanted as u64).read_to_end(&mut buffer)? < wanted {
@@ -322,7 +382,7 @@ pub(super) mod tests {
     fn memory_follows_the_bytes_that_are_there() {
         for there in [0, 1, 100, 100_000, 1_000_000] {
             let bytes = vec![1; there];
-            let read = read_at_most(&mut bytes.as_slice(), MAX_BYTES).unwrap();
+            let read = read_at_most(&mut bytes.as_slice(), MAX_BYTES, |_| true).unwrap();
             assert_eq!(read, bytes);
             assert!(read.capacity() <= (2 * there).max(64 << 10), "{}", read.capacity());
         }
@@ -345,6 +405,30 @@ pub(super) mod tests {
         let error = Idx::from_reader(Path::new("bomb"), reader).unwrap().read().unwrap_err();
         assert!(matches!(error, DataError::Idx { problem: IdxProblem::TrailingBytes(784), .. }));
         assert!(consumed.get() * 10 < bomb.len(), "{} of {}", consumed.get(), bomb.len());
+    }
+
+    /// Neither are gigabytes that the header declares: blank pictures of a
+    /// moderate number are read, and pictures of any.
+    #[test]
+    fn what_unpacks_to_far_more_than_pictures_is_refused() {
+        let blank = |count: u32| {
+            let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+            encoder.write_all(&encode(&[count, 64, 64], &vec![0; count as usize * 4096])).unwrap();
+            encoder.finish().unwrap()
+        };
+        assert_eq!(decode(&blank(8192)).unwrap().1.len(), BOMB);
+        assert!(matches!(decode(&blank(16_384)), Err(IdxProblem::Bomb)));
+
+        // One byte in ten is noise.
+        let mut state = 1_u32;
+        let mut noise = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        };
+        let pictures: Vec<u8> =
+            (0..40 << 20).map(|i| if i % 10 == 0 { noise() } else { 0 }).collect();
+        let file = gzip(&encode(&[10_240, 64, 64], &pictures));
+        assert_eq!(decode(&file).unwrap().1.len(), 40 << 20);
     }
 
     #[test]

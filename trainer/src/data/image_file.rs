@@ -22,6 +22,10 @@ pub const MAX_SIDE: u32 = 16_384;
 /// The most bytes of a decoded picture: 512 MiB.
 pub const MAX_DECODED: u64 = 512 << 20;
 
+/// The most bytes that a PNG's colour profile and the like may unpack to: 32 MiB,
+/// where profiles have some kilobytes and rarely a few megabytes.
+const MAX_BESIDE_PIXELS: u64 = 32 << 20;
+
 /// The most bytes of a picture's file, which some decoders read whole: 256 MiB.
 pub const MAX_FILE: u64 = 256 << 20;
 
@@ -247,7 +251,9 @@ fn with_decoder<'a, R>(
     if !matches!(reader.format(), Some(ImageFormat::Png | ImageFormat::Jpeg | ImageFormat::Bmp)) {
         return Err(ImageFileError::Format { path });
     }
-    reader.limits(limits());
+    let mut beside_pixels = limits();
+    beside_pixels.max_alloc = Some(MAX_BESIDE_PIXELS);
+    reader.limits(beside_pixels);
     let result = reader.into_decoder().and_then(|decoder| {
         // `into_decoder` leaves the check of the output's size to its caller.
         limits().reserve(decoder.total_bytes())?;

@@ -41,6 +41,9 @@ pub enum ReadError {
     },
 }
 
+/// What tells a file of the right kind.
+const HEAD: usize = 64;
+
 /// Bytes whose first one is at an address divisible by 16.
 #[derive(Clone, Debug, Default)]
 pub struct AlignedBytes {
@@ -70,6 +73,24 @@ impl AlignedBytes {
     /// # Errors
     /// As [`AlignedBytes::read`].
     pub fn read_at_most(path: &Path, limit: usize) -> Result<Self, ReadError> {
+        Self::read_checked(path, limit, |_| true)
+    }
+
+    /// As [`AlignedBytes::read`], but only the first 64 bytes of a file whose
+    /// first 64 bytes `is_ours` denies: enough to say what is wrong with it,
+    /// however large it is.
+    ///
+    /// # Errors
+    /// As [`AlignedBytes::read`].
+    pub fn read_if(path: &Path, is_ours: impl FnOnce(&[u8]) -> bool) -> Result<Self, ReadError> {
+        Self::read_checked(path, Self::LIMIT, is_ours)
+    }
+
+    fn read_checked(
+        path: &Path,
+        limit: usize,
+        is_ours: impl FnOnce(&[u8]) -> bool,
+    ) -> Result<Self, ReadError> {
         let io_error = |cause| ReadError::Io { path: path.to_path_buf(), cause };
         // Opening a pipe would wait for its other end, so look first.
         let metadata = std::fs::metadata(path).map_err(io_error)?;
@@ -85,9 +106,21 @@ impl AlignedBytes {
                 return Err(ReadError::TooLarge { path, len: declared, limit });
             }
         };
-        let mut bytes = Self::zeroed(len);
-        match file.read_exact(&mut bytes) {
-            Ok(()) if file.read(&mut [0]).map_err(io_error)? == 0 => Ok(bytes),
+        let mut head = [0; HEAD];
+        let head = &mut head[..len.min(HEAD)];
+        let mut bytes = Self::default();
+        let read = file.read_exact(head).and_then(|()| {
+            if !is_ours(head) {
+                return Ok(false);
+            }
+            bytes = Self::zeroed(len);
+            let (start, rest) = bytes.split_at_mut(head.len());
+            start.copy_from_slice(head);
+            file.read_exact(rest).map(|()| true)
+        });
+        match read {
+            Ok(false) => Ok((&*head).into()),
+            Ok(true) if file.read(&mut [0]).map_err(io_error)? == 0 => Ok(bytes),
             Err(cause) if cause.kind() != io::ErrorKind::UnexpectedEof => Err(io_error(cause)),
             _ => Err(ReadError::Changed { path: path.to_path_buf() }),
         }
@@ -144,6 +177,25 @@ mod tests {
                 assert_eq!(*bytes, *content);
                 assert_eq!(bytes.as_ptr().addr() % AlignedBytes::ALIGNMENT, 0);
             }
+        }
+    }
+
+    #[test]
+    fn of_a_file_of_another_kind_only_the_start_is_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x");
+        for len in [0, 1, 63, 64, 65, 1000] {
+            let content: Vec<u8> = (0..len).map(|i| i as u8).collect();
+            fs::write(&path, &content).unwrap();
+            let mut seen = Vec::new();
+            let whole = AlignedBytes::read_if(&path, |head| {
+                seen = head.to_vec();
+                true
+            });
+            assert_eq!(*whole.unwrap(), *content);
+            let start = &content[..len.min(64)];
+            assert_eq!(seen, start);
+            assert_eq!(*AlignedBytes::read_if(&path, |_| false).unwrap(), *start);
         }
     }
 

@@ -52,8 +52,10 @@ impl FirmwareFile {
     /// # Errors
     /// When it cannot be read or is not a whole file of a known version.
     pub fn load(path: &Path) -> Result<FirmwareFile, FirmwareFileError> {
-        let bytes = AlignedBytes::read(path).map_err(ModelIoError::Read)?;
-        Ok(if bytes.starts_with(b"LKGALRY\0") {
+        let is_ours =
+            |head: &[u8]| head.starts_with(gallery::MAGIC) || head.starts_with(model::MAGIC);
+        let bytes = AlignedBytes::read_if(path, is_ours).map_err(ModelIoError::Read)?;
+        Ok(if bytes.starts_with(gallery::MAGIC) {
             FirmwareFile::Gallery(gallery::check(path, bytes)?)
         } else {
             FirmwareFile::Model(Box::new(model::check(path, bytes)?))

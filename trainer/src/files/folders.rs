@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use image::ImageError;
 use rayon::prelude::*;
 
+use super::atomic::{self, temporary};
 use crate::data::{Dataset, Split, image_file};
 
 /// Why a data set cannot be written as pictures; nothing has been.
@@ -42,7 +43,9 @@ pub enum FoldersError {
 
 /// Writes splits of a data set as `DIR/SPLIT/CLASS/NUMBER.png`, where the number
 /// is the image's in its split; gives how many images there are. The directory
-/// appears when all of it has been written. Runs on rayon's current pool.
+/// appears when all of it has been written; until then it is called
+/// `.NAME.*.tmp`, which a killed process leaves behind and the next one for the
+/// same directory removes. Runs on rayon's current pool.
 ///
 /// # Errors
 /// [`FoldersError`]; then the directory is as it was.
@@ -56,11 +59,9 @@ pub fn write_folders(path: &Path, splits: &[(Split, Dataset)]) -> Result<usize, 
     for (_, data) in splits {
         check_names(&data.class_names)?;
     }
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let temporary = tempfile::Builder::new()
-        .prefix(".unpack.")
-        .tempdir_in(parent.unwrap_or(Path::new(".")))
-        .map_err(io_error)?;
+    let name = path.file_name().ok_or_else(|| io_error(ErrorKind::InvalidInput.into()))?;
+    let (temporary, _lock) =
+        temporary::create_directory(atomic::directory_of(path), name).map_err(io_error)?;
     for (split, data) in splits {
         write_split(&temporary.path().join(split.to_string()), data).map_err(
             |error| match error {
@@ -174,5 +175,23 @@ mod tests {
         write_folders(&path, &good).unwrap();
         let error = write_folders(&path.join("no/such"), &good).unwrap_err();
         assert!(matches!(error, FoldersError::Io { .. }), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_a_killed_process_left_is_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let names = [".photos.abcdef.tmp", ".photos.alive0.tmp", ".others.abcdef.tmp"];
+        for name in names {
+            fs::create_dir_all(directory.path().join(name).join("train/cup")).unwrap();
+        }
+        let alive = fs::File::open(directory.path().join(names[1])).unwrap();
+        alive.lock().unwrap();
+        let path = directory.path().join("photos");
+        write_folders(&path, &[(Split::Train, data(&[0], &["cup"], 1))]).unwrap();
+        let mut left: Vec<_> =
+            fs::read_dir(directory.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, [".others.abcdef.tmp", ".photos.alive0.tmp", "photos"]);
     }
 }

@@ -16,6 +16,9 @@ use super::{
 };
 use crate::data::Dataset;
 
+/// How gallery files start.
+pub(super) const MAGIC: &[u8] = b"LKGALRY\0";
+
 /// Why a gallery file cannot be used or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -196,7 +199,7 @@ pub enum SearchError {
 /// # Errors
 /// When it cannot be read or is not a whole gallery of a known version.
 pub fn load_gallery(path: &Path) -> Result<LoadedGallery, GalleryIoError> {
-    check(path, AlignedBytes::read(path)?)
+    check(path, AlignedBytes::read_if(path, |head| head.starts_with(MAGIC))?)
 }
 
 /// Checks the content of the file at `path`.

@@ -14,6 +14,9 @@ use crate::quantize::Layer;
 use crate::quantize::coder::CoderParameters;
 use crate::rng::{Purpose, stream};
 
+/// How model files start.
+pub(super) const MAGIC: &[u8] = b"LKMODEL\0";
+
 /// A model that was read from a file, of either encoding. What it makes of
 /// images is the same to ask for: see [`LoadedModel::embed`].
 #[derive(Clone, Debug)]
@@ -163,7 +166,7 @@ pub enum ModelIoError {
 /// # Errors
 /// When it cannot be read or is not a whole model of a known version.
 pub fn load_model(path: &Path) -> Result<LoadedModel, ModelIoError> {
-    check(path, AlignedBytes::read(path)?)
+    check(path, AlignedBytes::read_if(path, |head| head.starts_with(MAGIC))?)
 }
 
 /// Checks the content of the file at `path`.

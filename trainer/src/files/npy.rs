@@ -1,6 +1,6 @@
 //! Arrays as `.npy` files, which NumPy and most other tools read.
 
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 
 use ndarray::{ArrayRef, Dimension};
@@ -17,12 +17,19 @@ pub fn write_npy<A: WritableElement, D: Dimension>(
     path: impl AsRef<Path>,
     array: &ArrayRef<A, D>,
 ) -> Result<(), WriteError> {
-    write_atomically(path, |writer| {
+    write_atomically(path, npy(array))
+}
+
+/// What writes such a file.
+pub(super) fn npy<A: WritableElement, D: Dimension>(
+    array: &ArrayRef<A, D>,
+) -> impl FnOnce(&mut (dyn Write + Send)) -> io::Result<()> {
+    |writer| {
         array.write_npy(writer).map_err(|error| match error {
             WriteNpyError::Io(error) => error,
             other => io::Error::other(other),
         })
-    })
+    }
 }
 
 #[cfg(test)]

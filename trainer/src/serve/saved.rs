@@ -75,7 +75,7 @@ pub fn load(path: &Path, shape: Shape) -> Result<Vec<SavedItem>, SavedError> {
         return Ok(Vec::new());
     }
     let content = |why| SavedError::Content { path: path.to_owned(), why };
-    let bytes = AlignedBytes::read(path)?;
+    let bytes = AlignedBytes::read_if(path, |head| head.starts_with(&MAGIC))?;
     match bytes.strip_prefix(&MAGIC) {
         None => return Err(content("not a file of things enrolled on the page")),
         Some([VERSION, ..]) => {}
@@ -95,6 +95,14 @@ pub fn load(path: &Path, shape: Shape) -> Result<Vec<SavedItem>, SavedError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::Dataset;
+    use crate::files::{CodeKind, LoadedModel, NewModel, NewParameters, faults};
+    use crate::nn::Parameters;
+    use crate::rng::{Purpose, stream};
+    use crate::serve::finder::Room;
+    use crate::serve::{Enrolled, Finder, FinderError, Stock};
+    use lookalike::Network;
+    use std::io::ErrorKind;
 
     const SHAPE: Shape = Shape { height: 2, width: 3, channels: 1 };
 
@@ -111,6 +119,59 @@ mod tests {
         let other = Shape { width: 6, height: 1, channels: 1 };
         let error = load(&path, other).unwrap_err().to_string();
         assert!(error.contains("not of the network's size"), "{error}");
+    }
+
+    /// What was confirmed is kept and found; what was not is neither.
+    #[test]
+    fn a_fault_in_any_operation_changes_nothing_of_what_is_enrolled() {
+        let shape = Shape { height: 18, width: 18, channels: 1 };
+        let network = Network::new([1, 18, 18], [2, 3, 4], 1, 0).unwrap();
+        let parameters = Parameters::random(&network, &mut stream(1, Purpose::Initialisation, 0));
+        let model = LoadedModel::new(&NewModel {
+            parameters: NewParameters::F32(&parameters),
+            class_names: &[],
+            acceptance: None,
+            self_test_images: &[],
+        });
+        let pixels = (0..4 * shape.len()).map(|i| (i * i % 251) as u8).collect();
+        let class_names = vec!["a".into()];
+        let data = Dataset { shape, pixels, labels: vec![0; 4], class_names };
+        let stock = Stock::of_data(vec![model.unwrap()], &data).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x");
+        let mut room = Room::default();
+        let mut finder = Finder::new(&stock, &mut room, 10, Some(path.clone())).unwrap();
+        let picture = |i: usize| data.image(i).to_vec();
+        let first = finder.enrol("first", picture(1)).unwrap();
+        let (file, about) = (std::fs::read(&path).unwrap(), finder.about());
+
+        let mut faults = 0;
+        for working in 0.. {
+            let fail = |work: &mut dyn FnMut() -> Result<Enrolled, FinderError>| {
+                faults::with(working, true, ErrorKind::StorageFull, work)
+            };
+            let (enrolled, failed) = fail(&mut || finder.enrol("second", picture(2)));
+            if failed {
+                let (removed, _) = fail(&mut || finder.remove(first.id));
+                for result in [enrolled, removed] {
+                    let message = result.unwrap_err().to_string();
+                    assert!(message.contains("x: cannot write the file"), "{message}");
+                }
+                assert_eq!(finder.about(), about);
+                assert_eq!(std::fs::read(&path).unwrap(), file);
+                assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+                let found = finder.search(CodeKind::F32, 10, &picture(2)).unwrap();
+                assert_eq!(found.matches.len(), 5);
+                faults += 2;
+                continue;
+            }
+            enrolled.unwrap();
+            finder.remove(first.id).unwrap();
+            break;
+        }
+        assert_eq!(faults, 8);
+        let names: Vec<_> = load(&path, shape).unwrap().into_iter().map(|i| i.name).collect();
+        assert_eq!(names, ["second"]);
     }
 
     #[test]

@@ -1,21 +1,26 @@
-//! All that a run needs to go on: written after each epoch.
+//! All that a run needs to go on: written after each epoch, and when a run is
+//! interrupted within one.
 //!
-//! The file is one postcard message, described in `docs/model-format.md`.
+//! The file is one postcard message with a CRC-32 behind it: the fields of
+//! [`Checkpoint`] in their order and, since version 3, an epoch that was begun.
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::diagnostics::EpochSums;
 use super::{EpochStats, Settings};
 use crate::files::{AlignedBytes, ReadError, WriteError, write_atomically};
 use crate::optim::{Average, Optimizer};
 
 const MAGIC: [u8; 8] = *b"LKCHECKP";
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
+/// The last version without an epoch that was begun.
+const WHOLE_EPOCHS: u8 = 2;
 /// CRC-32 as in model and gallery files.
 pub(super) const CRC: crc::Crc<u32> = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC);
 
-/// The state of a run after an epoch.
+/// The state of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Checkpoint {
     magic: [u8; 8],
@@ -32,6 +37,18 @@ pub struct Checkpoint {
     pub average: Option<Average>,
     /// A row for each epoch done.
     pub history: Vec<EpochStats>,
+    /// Of the next epoch, what is done; behind all else in the file.
+    #[serde(skip)]
+    pub(super) begun: Option<Begun>,
+}
+
+/// A part of an epoch. Parameters, moments and average are those after it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Begun {
+    /// Batches done, counted from the epoch's start.
+    pub batches: u32,
+    /// What they looked like.
+    pub sums: EpochSums,
 }
 
 /// Why a checkpoint cannot be used.
@@ -59,7 +76,7 @@ impl Checkpoint {
         settings: Settings,
         data: u32,
         (parameters, optimizer, average): (&[f32], &Optimizer, Option<&Average>),
-        history: &[EpochStats],
+        (history, begun): (&[EpochStats], Option<Begun>),
     ) -> Checkpoint {
         Checkpoint {
             magic: MAGIC,
@@ -70,6 +87,7 @@ impl Checkpoint {
             optimizer: optimizer.clone(),
             average: average.cloned(),
             history: history.to_vec(),
+            begun,
         }
     }
 
@@ -85,8 +103,8 @@ impl Checkpoint {
     /// # Errors
     /// When the file cannot be written; what was there before stays.
     pub fn save(&self, path: &Path) -> Result<(), CheckpointError> {
-        let bytes =
-            postcard::to_allocvec_crc32(self, CRC.digest()).expect("a vector can be extended");
+        let bytes = postcard::to_allocvec_crc32(&(self, self.begun), CRC.digest())
+            .expect("a vector can be extended");
         Ok(write_atomically(path, |writer| writer.write_all(&bytes))?)
     }
 
@@ -97,14 +115,17 @@ impl Checkpoint {
     /// or is damaged.
     pub fn load(path: &Path) -> Result<Checkpoint, CheckpointError> {
         let content = |why| CheckpointError::Content { path: path.to_owned(), why };
-        let bytes = AlignedBytes::read(path)?;
-        match bytes.strip_prefix(&MAGIC) {
+        let bytes = AlignedBytes::read_if(path, |head| head.starts_with(&MAGIC))?;
+        let read: Result<Checkpoint, postcard::Error> = match bytes.strip_prefix(&MAGIC) {
             None => return Err(content("not a checkpoint")),
-            Some([VERSION, ..]) => {}
+            Some([VERSION, ..]) => {
+                postcard::from_bytes_crc32::<(Checkpoint, Option<Begun>)>(&bytes, CRC.digest())
+                    .map(|(checkpoint, begun)| Checkpoint { begun, ..checkpoint })
+            }
+            Some([WHOLE_EPOCHS, ..]) => postcard::from_bytes_crc32(&bytes, CRC.digest()),
             Some(_) => return Err(content("a checkpoint of another version of this program")),
-        }
-        let checkpoint: Checkpoint = postcard::from_bytes_crc32(&bytes, CRC.digest())
-            .map_err(|_| content("the checkpoint is damaged"))?;
+        };
+        let checkpoint = read.map_err(|_| content("the checkpoint is damaged"))?;
         let parameters = checkpoint.settings.training_network().parameters();
         let fits = checkpoint.parameters.len() == parameters
             && checkpoint.optimizer.fits(checkpoint.settings.optimizer, parameters)

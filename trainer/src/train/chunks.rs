@@ -6,7 +6,27 @@ use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2};
 
 use super::terms::{Targets, Terms};
 use super::{Settings, StepStats};
-use crate::nn::Parameters;
+use crate::nn::{ConvNet, Parameters};
+
+/// The objective, over a whole batch or chunk by chunk.
+pub(super) enum Loss {
+    /// Where an image's part depends on the others.
+    Batch(Box<Terms>),
+    /// Where it does not.
+    Chunks(Vec<ChunkTerms>),
+}
+
+impl Loss {
+    /// For batches of up to `full` images.
+    pub fn new(settings: &Settings, net: &ConvNet, full: usize) -> Loss {
+        if !settings.objective.is_on_images() {
+            return Loss::Batch(Box::new(Terms::new(settings, full)));
+        }
+        let images = net.chunk_images();
+        let chunk = |_| ChunkTerms::new(settings, images);
+        Loss::Chunks((0..full.div_ceil(images)).map(chunk).collect())
+    }
+}
 
 /// The objective of the images of one chunk.
 pub(super) struct ChunkTerms {

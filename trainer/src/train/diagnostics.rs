@@ -30,7 +30,7 @@ pub struct PairMeans {
 }
 
 /// Sums that become [`EpochStats`].
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct EpochSums {
     images: usize,
     loss: f64,

@@ -6,6 +6,7 @@
 //! bytes of one that was never interrupted, on any number of threads.
 
 mod awake;
+mod batch;
 mod checkpoint;
 mod chunks;
 mod diagnostics;
@@ -15,6 +16,8 @@ mod options;
 mod recipe;
 mod settings;
 mod terms;
+#[cfg(test)]
+mod tests;
 mod training;
 mod views;
 

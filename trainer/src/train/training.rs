@@ -1,23 +1,21 @@
 //! One run: epochs of batches, each forward, loss, backward, step.
 
+use std::ops::ControlFlow;
+
 use lookalike::Network;
 use ndarray::{Array2, s};
-use rand::RngExt;
 use rand::seq::SliceRandom;
 
 use super::awake::with_threads_awake;
-use super::checkpoint::CRC;
-use super::chunks::{self, ChunkTerms};
-use super::diagnostics::EpochSums;
-use super::terms::{Targets, Terms};
+use super::batch::Batch;
+use super::checkpoint::{Begun, CRC};
+use super::chunks::{self, Loss};
 use super::{Checkpoint, Classifier, EpochStats, Head, Settings, TrainError};
 use crate::data::{Batches, Dataset, Sampler};
 use crate::loss::TripletStats;
-use crate::nn::{
-    ConvNet, NORM_CHUNK, Packed, Parameters, Population, State, fill_input, normalize_forward,
-};
+use crate::nn::{ConvNet, Packed, Parameters, Population, State, fill_input, normalize_forward};
 use crate::optim::{Average, Optimizer};
-use crate::rng::{Purpose, Xoshiro256PlusPlus, stream};
+use crate::rng::{Purpose, stream};
 
 /// A run in progress. Works on rayon's current pool.
 pub struct Training<'d> {
@@ -30,34 +28,11 @@ pub struct Training<'d> {
     optimizer: Optimizer,
     average: Option<Average>,
     history: Vec<EpochStats>,
+    /// Of an epoch that was stopped, what is done.
+    begun: Option<Begun>,
     loss: Loss,
     batch: Batch,
     buffers: Buffers,
-}
-
-/// The objective, over a whole batch or chunk by chunk.
-enum Loss {
-    Batch(Box<Terms>),
-    Chunks(Vec<ChunkTerms>),
-}
-
-/// The images of a step.
-struct Batch {
-    indices: Vec<u32>,
-    /// The view of each.
-    views: Vec<u16>,
-    /// Views of a class apart.
-    labels: Vec<u16>,
-    /// With mixup, the place in the batch of the image that is mixed into each.
-    partners: Vec<u32>,
-    /// The labels of those.
-    mixed: Vec<u16>,
-    /// Their share.
-    share: f32,
-    /// Images drawn in this epoch before these.
-    before: u64,
-    /// The most images.
-    full: usize,
 }
 
 /// What a step works on, reused from step to step.
@@ -111,6 +86,7 @@ impl<'d> Training<'d> {
                 &mut stream(settings.seed, Purpose::Initialisation, 0),
             ),
             history: Vec::new(),
+            begun: None,
             loss: Loss::new(&settings, &net, full),
             batch: Batch::new(full),
             buffers: Buffers::new(&net, full),
@@ -168,6 +144,7 @@ impl<'d> Training<'d> {
         self.optimizer = checkpoint.optimizer;
         self.average = checkpoint.average;
         self.history = checkpoint.history;
+        self.begun = checkpoint.begun;
         Some(self)
     }
 
@@ -182,13 +159,18 @@ impl<'d> Training<'d> {
             self.settings,
             self.data_crc,
             (&self.parameters.values, &self.optimizer, self.average.as_ref()),
-            &self.history,
+            (&self.history, self.begun),
         )
     }
 
     /// Epochs done.
     pub fn epochs_done(&self) -> u32 {
         self.history.len() as u32
+    }
+
+    /// Batches done of the epoch after those, if it was stopped.
+    pub fn batches_done(&self) -> usize {
+        self.begun.map_or(0, |begun| begun.batches as usize)
     }
 
     /// A row for each epoch done.
@@ -205,7 +187,7 @@ impl<'d> Training<'d> {
     /// is left out of an epoch: statistics of few images are poor ones.
     pub fn batches_per_epoch(&self) -> usize {
         let all = self.batches.per_epoch();
-        let has_rest = all * self.batch.full > self.data.len();
+        let has_rest = all * self.batch.full() > self.data.len();
         all - usize::from(self.settings.batch_norm && has_rest && all > 1 && self.is_shuffled())
     }
 
@@ -240,7 +222,7 @@ impl<'d> Training<'d> {
         let Buffers { mut packed, mut state, mut features, .. } = self.buffers.clone();
         packed.pack(&parameters.values);
         let mut population = Population::new(&self.net);
-        let full = self.batch.full;
+        let full = self.batch.full();
         let mut order: Vec<u32> = (0..self.data.len() as u32).collect();
         order.shuffle(&mut stream(self.settings.seed, Purpose::Selection, 0));
         for batch in order.chunks_exact(full) {
@@ -252,7 +234,7 @@ impl<'d> Training<'d> {
         population
     }
 
-    /// One pass over the data; `after_step` sees each batch.
+    /// One pass over the data, or the rest of one; `after_step` sees each batch.
     ///
     /// # Errors
     /// When a full batch has no triplet, or the loss or the gradient is not a
@@ -261,65 +243,59 @@ impl<'d> Training<'d> {
         &mut self,
         mut after_step: impl FnMut(&StepStats),
     ) -> Result<EpochStats, TrainError> {
+        loop {
+            let ended = self.epoch_until(|step| {
+                after_step(step);
+                ControlFlow::Continue(())
+            })?;
+            if let Some(stats) = ended {
+                return Ok(stats);
+            }
+        }
+    }
+
+    /// [`Training::epoch`], which `after_step` can stop: `None` is then given,
+    /// [`Training::checkpoint`] holds the epoch as far as it has come, and the
+    /// next call goes on with it. After its last batch an epoch has ended.
+    ///
+    /// # Errors
+    /// As [`Training::epoch`].
+    pub fn epoch_until(
+        &mut self,
+        mut after_step: impl FnMut(&StepStats) -> ControlFlow<()>,
+    ) -> Result<Option<EpochStats>, TrainError> {
         let epoch = self.epochs_done();
         let per_epoch = self.batches_per_epoch() as u64;
         let steps = per_epoch * u64::from(self.settings.epochs);
-        let mut sums = EpochSums::default();
+        let Begun { batches: done, mut sums } = self.begun.take().unwrap_or_default();
         self.batches.start_epoch(u64::from(epoch));
-        self.batch.before = 0;
+        self.batch.start_epoch();
         let mut rng = stream(self.settings.seed, Purpose::Views, u64::from(epoch));
-        with_threads_awake(|| {
+        let stopped = with_threads_awake(|| {
             for batch in 0..per_epoch {
-                self.next_batch(&mut rng);
-                let step = per_epoch * u64::from(epoch) + batch;
-                let factor = self.settings.schedule.factor(step, steps);
-                let lr = (f64::from(self.settings.lr) * factor) as f32;
-                let stats = self.step(lr, (epoch + 1, batch as usize + 1))?;
-                self.batch.before += self.batch.indices.len() as u64;
-                sums.add(&stats);
-                after_step(&stats);
+                let drawn = self.batches.next_batch().unwrap_or_default();
+                self.batch.draw(drawn, &self.settings, self.data, &mut rng);
+                // What is done is drawn again, so that the rest is what it would have been.
+                if batch >= u64::from(done) {
+                    let step = per_epoch * u64::from(epoch) + batch;
+                    let factor = self.settings.schedule.factor(step, steps);
+                    let lr = (f64::from(self.settings.lr) * factor) as f32;
+                    let stats = self.step(lr, (epoch + 1, batch as usize + 1))?;
+                    sums.add(&stats);
+                    if after_step(&stats).is_break() && batch + 1 < per_epoch {
+                        return Ok(Some(batch as u32 + 1));
+                    }
+                }
             }
-            Ok::<(), TrainError>(())
+            Ok::<_, TrainError>(None)
         })?;
+        if let Some(batches) = stopped {
+            self.begun = Some(Begun { batches, sums });
+            return Ok(None);
+        }
         let stats = sums.means();
         self.history.push(stats);
-        Ok(stats)
-    }
-
-    /// Draws a batch; views and what is mixed come from `rng`.
-    fn next_batch(&mut self, rng: &mut Xoshiro256PlusPlus) {
-        let indices = self.batches.next_batch().unwrap_or_default();
-        let batch = &mut self.batch;
-        batch.indices.clear();
-        // A P x K batch comes class after class: dealt out, every chunk that
-        // is normalised by itself has its share of each.
-        let hands = match self.settings.batch_norm {
-            true => indices.len().div_ceil(NORM_CHUNK).max(1),
-            false => 1,
-        };
-        for hand in 0..hands {
-            batch.indices.extend(indices.iter().skip(hand).step_by(hands));
-        }
-        batch.views.clear();
-        batch.labels.clear();
-        let classes = match self.settings.network.classes() {
-            0 => self.data.class_count(),
-            classes => classes,
-        };
-        let views = self.settings.views.count();
-        for &i in &batch.indices {
-            let view = if views > 1 { rng.random_range(0..views) } else { 0 };
-            batch.views.push(view);
-            batch.labels.push(self.data.labels[i as usize] + view * classes as u16);
-        }
-        if self.settings.mixup {
-            batch.share = rng.random();
-            batch.partners.clear();
-            batch.partners.extend(0..batch.labels.len() as u32);
-            batch.partners.shuffle(rng);
-            batch.mixed.clear();
-            batch.mixed.extend(batch.partners.iter().map(|&i| batch.labels[i as usize]));
-        }
+        Ok(Some(stats))
     }
 
     /// One batch: forward, loss, backward, optimiser.
@@ -327,26 +303,9 @@ impl<'d> Training<'d> {
         let (data, drawn, settings) = (self.data, &self.batch, &self.settings);
         let b = &mut self.buffers;
         b.packed.pack(&self.parameters.values);
-        let rows = s![..drawn.labels.len(), ..];
-        let first = (u64::from(epoch) << 32) + drawn.before;
-        let show = |i: usize, input: &mut [f32]| {
-            let image = data.image(drawn.indices[i] as usize);
-            let view = settings.views.view(drawn.views[i]);
-            let mut rng = stream(settings.seed, Purpose::Augmentation, first + i as u64);
-            settings.augmentation.apply(&mut rng, view, image, data.shape, input);
-        };
-        let fill = |i: usize, input: &mut [f32]| {
-            show(i, input);
-            if settings.mixup {
-                let mut other = vec![0.0; input.len()];
-                show(drawn.partners[i] as usize, &mut other);
-                for (x, other) in input.iter_mut().zip(other) {
-                    *x += drawn.share * (other - *x);
-                }
-            }
-        };
-        let mixed = settings.mixup.then_some((drawn.mixed.as_slice(), drawn.share));
-        let targets = Targets { labels: &drawn.labels, mixed };
+        let rows = s![..drawn.len(), ..];
+        let fill = |i: usize, input: &mut [f32]| drawn.show(i, epoch, settings, data, input);
+        let targets = drawn.targets();
         let parameters = &self.parameters;
         let stats = match &mut self.loss {
             Loss::Batch(terms) => {
@@ -364,14 +323,14 @@ impl<'d> Training<'d> {
                     |chunk, first, f, df| chunk.evaluate(parameters, targets, first, f, df),
                     &mut b.gradient.values,
                 );
-                let used = drawn.labels.len().div_ceil(self.net.chunk_images());
+                let used = drawn.len().div_ceil(self.net.chunk_images());
                 Some(chunks::sum(&chunks[..used], &mut b.gradient))
             }
         };
         let Some(stats) = stats else {
             // The rest of the data may be too little for a triplet; a full
             // batch never should be.
-            return if drawn.labels.len() < drawn.full {
+            return if drawn.len() < drawn.full() {
                 Ok(StepStats::default())
             } else {
                 Err(TrainError::NoTriplet { epoch, batch })
@@ -394,34 +353,6 @@ impl<'d> Training<'d> {
             average.update(&self.parameters.values);
         }
         Ok(stats)
-    }
-}
-
-impl Loss {
-    /// For batches of up to `full` images.
-    fn new(settings: &Settings, net: &ConvNet, full: usize) -> Loss {
-        if !settings.objective.is_on_images() {
-            return Loss::Batch(Box::new(Terms::new(settings, full)));
-        }
-        let images = net.chunk_images();
-        let chunk = |_| ChunkTerms::new(settings, images);
-        Loss::Chunks((0..full.div_ceil(images)).map(chunk).collect())
-    }
-}
-
-impl Batch {
-    fn new(full: usize) -> Batch {
-        let labels = || Vec::with_capacity(full);
-        Batch {
-            indices: Vec::with_capacity(full),
-            views: labels(),
-            labels: labels(),
-            partners: Vec::new(),
-            mixed: Vec::new(),
-            share: 0.0,
-            before: 0,
-            full,
-        }
     }
 }
 

@@ -5,6 +5,8 @@ use std::time::Duration;
 use lookalike_trainer::serve::Limits;
 
 use super::client::{Server, picture};
+use super::command::Program;
+use super::common::Bench;
 
 #[test]
 fn wrong_requests_are_told_what_is_wrong() {
@@ -77,6 +79,52 @@ fn no_path_of_the_file_system_can_be_read() {
         assert!([400, 404].contains(&answer.status), "{path}: {}", answer.status);
         assert!(!answer.text().contains("root:"), "{path}");
     }
+}
+
+/// The program's own files, by every name that they have, with the program
+/// started where they lie; names of things are no names of files.
+#[test]
+fn no_file_of_the_program_can_be_read_and_none_is_written_but_the_one_it_keeps() {
+    let bench = Bench::new();
+    bench.train("a.model", "");
+    bench.write("secret.txt", b"nobody is told this");
+    let program = Program::start(&bench, "a.model --data data --save kept");
+    let server = program.server;
+    let here = bench.path("").display().to_string();
+    let own = "data/train-images-idx3-ubyte";
+    let mut before = bench.snapshot();
+    for file in ["secret.txt", "a.model", "kept", ".kept.lock", own] {
+        for target in [
+            format!("/{file}"),
+            format!("/./{file}"),
+            format!("/style.css/../{file}"),
+            format!("/thumbnail/../{file}"),
+            format!("/%2e/{file}"),
+            format!("{here}{file}"),
+            format!("/{here}{file}"),
+            format!("/{}", here.replace('/', "%2f")) + file,
+            format!("/\\{file}"),
+            format!("/{file}%00.css"),
+            format!("/style.css?file={file}"),
+            format!("/api/gallery?code=f32&path={here}{file}"),
+            format!("/api/gallery?code={here}{file}"),
+            format!("file://{here}{file}"),
+            format!("http://{}/{file}", server.0),
+        ] {
+            let answer = server.get(&target);
+            assert!([400, 404, 421].contains(&answer.status), "{target}: {}", answer.status);
+            assert!(!answer.text().contains("nobody is told"), "{target}");
+        }
+    }
+    for name in ["../../evil", "/tmp/evil", "..%2f..%2fevil", "evil.model"] {
+        let target = format!("/api/enrol?name={name}");
+        assert_eq!(server.ask("POST", &target, &picture(0)).status, 201);
+    }
+    let mut after = bench.snapshot();
+    for files in [&mut before, &mut after] {
+        files.remove(&bench.path("kept"));
+    }
+    assert_eq!(after, before);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! answering and takes no more than before.
 #![cfg(target_os = "linux")]
 
+use std::collections::VecDeque;
 use std::fs;
 use std::net::TcpStream;
 
@@ -12,8 +13,8 @@ use super::client::{picture, read_answer};
 use super::command::Program;
 use super::common::Bench;
 
-/// Clients that have sent a part of a request and stay: fewer than there are
-/// places, so that the others are not held up.
+/// Clients that have sent a part of a request and stay, silent or with a byte
+/// now and then: fewer than there are places, so that the others are not held up.
 const SLOW: usize = 20;
 /// The most that memory may grow once all kinds of request have been answered,
 /// which is less than one upload of the largest kind.
@@ -55,7 +56,9 @@ fn soak(requests: usize) {
         b"GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n".to_vec(),
     ];
 
-    let mut slow: Vec<TcpStream> = Vec::new();
+    // Each with what it has not sent yet.
+    let mut slow: VecDeque<(TcpStream, Vec<u8>)> = VecDeque::new();
+    let (mut dripped, mut stayed) = (0_usize, 0_usize);
     let mut enrolled = Vec::new();
     let mut warm = None;
     let mut answers = 0;
@@ -74,14 +77,16 @@ fn soak(requests: usize) {
                 // A request that now waits for more is none that is answered.
                 let mut stream = server.connect();
                 send(&mut stream, &request);
-                slow.push(stream);
+                slow.push_back((stream, Vec::new()));
                 Vec::new()
             }
-            // A part of one, and then nothing, or the end.
+            // A part of one, and the rest byte by byte, if it comes to that.
             18 => {
                 let mut stream = server.connect();
-                send(&mut stream, &enrol[..below(enrol.len() as u32)]);
-                slow.push(stream);
+                let (part, rest) = enrol.split_at(below(enrol.len() as u32));
+                send(&mut stream, part);
+                slow.push_back((stream, rest.to_vec()));
+                stayed += 1;
                 Vec::new()
             }
             _ if index % 50 == 0 => large.clone(),
@@ -91,7 +96,14 @@ fn soak(requests: usize) {
             }
         };
         if slow.len() > SLOW {
-            slow.remove(0);
+            slow.pop_front();
+        }
+        for (stream, rest) in &mut slow {
+            // Never the last byte: it stays to be waited for.
+            if rest.len() > 1 {
+                send(stream, &[rest.remove(0)]);
+                dripped += 1;
+            }
         }
         if !request.is_empty() {
             let answer = server.raw(&request).expect("an answer");
@@ -116,7 +128,10 @@ fn soak(requests: usize) {
     assert_eq!(found.json()["matches"].as_array().unwrap().len(), 12);
 
     let (before, after) = (warm.unwrap(), usage(program.child.id()));
-    println!("{answers} answers; KiB and threads {before:?} -> {after:?}");
+    println!(
+        "{answers} answers, {stayed} slow clients, {dripped} bytes of theirs one by one; KiB and \
+         threads {before:?} -> {after:?}"
+    );
     assert!(after.0 <= before.0 + GROWTH_KIB, "{before:?} -> {after:?}");
     assert!(after.1 <= before.1, "{before:?} -> {after:?}");
 }

@@ -7,7 +7,7 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use lookalike_trainer::data::Source;
 use lookalike_trainer::figures::{Curve, curves_svg, per_class_svg};
-use lookalike_trainer::files::write_atomically;
+use lookalike_trainer::files::{OutputLock, write_atomically};
 
 use super::UsageError;
 use super::console::note;
@@ -98,6 +98,7 @@ impl Results {
             std::fs::create_dir_all(&images)
                 .with_context(|| format!("{}: cannot make the directory", images.display()))?;
             let store = Store::open(&self.work)?;
+            let _claim = OutputLock::claim(&self.work)?;
             let parts = match self.only.as_slice() {
                 [] => Part::value_variants(),
                 only => only,

@@ -1,5 +1,6 @@
 //! One run of training, which goes on where it was cut off.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -10,6 +11,7 @@ use lookalike_trainer::train::{Checkpoint, CheckpointError, Settings, TrainError
 
 use super::store::{Images, Outcome, Trained};
 use crate::cli::console::{TrainingBar, note, print_line};
+use crate::cli::interrupt::{Interrupted, Listener, command_line};
 use crate::cli::train::save_trained;
 
 /// Whether the model of a run is there: trained with these settings on these
@@ -32,6 +34,9 @@ pub fn is_done(
 
 /// Trains a model into the file `model`; goes on from a checkpoint of the same
 /// run beside it. Checkpoint and times stay until [`clean`] removes them.
+///
+/// A signal stops it after a batch with [`Interrupted`]; the epoch is then begun
+/// again another time, since a part of one has no time of its own in the records.
 pub fn train(
     name: &str,
     settings: Settings,
@@ -47,11 +52,24 @@ pub fn train(
     };
     let mut training = start(settings, data, &Checkpoint::path(model))?;
     let mut times = Times::load(model, training.epochs_done() as usize);
+    let listener = Listener::start()?;
     let mut bar = TrainingBar::new(name, &training, settings.epochs);
     while !training.is_done() {
         let started = Instant::now();
-        let stats = match training.epoch(|step| bar.step(step)) {
-            Ok(stats) => stats,
+        let ended = training.epoch_until(|step| {
+            bar.step(step);
+            match listener.signal() {
+                Some(_) => ControlFlow::Break(()),
+                None => ControlFlow::Continue(()),
+            }
+        });
+        let stats = match ended {
+            Ok(Some(stats)) => stats,
+            Ok(None) => {
+                bar.stop();
+                let epochs = training.epochs_done();
+                return Err(interrupted(&listener, name, epochs).into());
+            }
             Err(error @ (TrainError::NotFinite { .. } | TrainError::NoTriplet { .. })) => {
                 bar.say(&format!("warning: {name}: {error}"));
                 return Ok(trained(times.total(), Outcome::Failed(error.to_string())));
@@ -65,9 +83,21 @@ pub fn train(
         // Before the checkpoint: what it counts has its times.
         times.save(started.elapsed().as_secs_f64())?;
         training.checkpoint().save(&Checkpoint::path(model))?;
+        if listener.signal().is_some() && !training.is_done() {
+            bar.stop();
+            return Err(interrupted(&listener, name, training.epochs_done()).into());
+        }
     }
     let fingerprint = save_trained(model, &training, data)?;
     Ok(trained(times.total(), Outcome::Model(fingerprint)))
+}
+
+fn interrupted(listener: &Listener, name: &str, epochs: u32) -> Interrupted {
+    Interrupted {
+        signal: listener.signal().unwrap_or_default(),
+        place: format!("while {name} was trained; {epochs} epochs of it and all before are kept"),
+        command: command_line("", None),
+    }
 }
 
 /// The run from its checkpoint, or from the start where there is none of it.

@@ -41,7 +41,8 @@ impl Default for ImportOptions {
 /// The file is not readable safetensors, has other tensors, shapes or element
 /// types, or a value that is not finite; see [`ImportError`].
 pub fn import(path: &Path, options: ImportOptions) -> Result<(Network, Vec<f32>), ImportError> {
-    let bytes = AlignedBytes::read(path)?;
+    // The length of the header, then the header, which is a JSON object.
+    let bytes = AlignedBytes::read_if(path, |head| head.get(8) == Some(&b'{'))?;
     let tensors = SafeTensors::deserialize(&bytes)
         .map_err(|cause| ImportError::Format { path: path.to_path_buf(), cause })?;
     let file = WeightsFile { path, tensors };

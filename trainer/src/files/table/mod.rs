@@ -27,7 +27,8 @@ use std::path::{Path, PathBuf};
 use ndarray::{Array1, Array2};
 use safetensors::tensor::{Dtype, View, serialize};
 
-use super::{LoadedModel, WriteError, write_atomically, write_npy};
+use super::npy::npy;
+use super::{LoadedModel, WriteError, write_atomically, write_together};
 use crate::data::{Dataset, Split};
 
 /// Rows that are embedded and written at once: 8 MB of 256 values each.
@@ -121,8 +122,11 @@ impl EmbeddingTable<'_> {
     pub fn write(&self, path: &Path, format: TableFormat) -> Result<(), TableError> {
         match format {
             TableFormat::Npy => {
-                write_npy(path, &self.model.embed(self.data))?;
-                write_npy(labels_path(path), &self.labels())?;
+                let (embeddings, labels) = (self.model.embed(self.data), self.labels());
+                write_together([
+                    (path, Box::new(npy(&embeddings))),
+                    (&labels_path(path), Box::new(npy(&labels))),
+                ])?;
             }
             #[cfg(feature = "parquet")]
             TableFormat::Parquet => write_atomically(path, |out| parquet::write(self, out))?,

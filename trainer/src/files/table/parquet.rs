@@ -27,6 +27,19 @@ const SCHEMA: &str = "message embeddings {
 }";
 
 pub fn write(table: &EmbeddingTable<'_>, out: &mut (dyn Write + Send)) -> io::Result<()> {
+    write_columns(table, out).map_err(|error| match error {
+        // What the disk said, not what the library makes of it.
+        ParquetError::External(cause) => {
+            cause.downcast().map_or_else(io::Error::other, |cause: Box<io::Error>| *cause)
+        }
+        error => error.into(),
+    })
+}
+
+fn write_columns(
+    table: &EmbeddingTable<'_>,
+    out: &mut (dyn Write + Send),
+) -> Result<(), ParquetError> {
     let dimension = table.dimension();
     let schema = Arc::new(parse_message_type(SCHEMA)?);
     let mut writer = SerializedFileWriter::new(out, schema, Arc::new(properties(table)))?;

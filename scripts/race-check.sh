@@ -1,0 +1,38 @@
+#!/bin/sh
+# Looks for data races: the tests of training, evaluation and quantisation, with
+# several threads, under ThreadSanitizer. Long: the standard library and all
+# dependencies are compiled for it, and run some ten times slower.
+#
+# The sanitizer wants the standard library's source: rustup's component rust-src
+# for the compiler of CI, or Debian's compiler with rust-web-src.
+set -eu
+cd "$(dirname "$0")/.."
+
+. scripts/toolchain.sh
+
+target=x86_64-unknown-linux-gnu
+source="$(rustc --print sysroot)/lib/rustlib/src/rust/library/std"
+if [ ! -e "$source" ] && command -v rustup >/dev/null; then
+    say "adding rustup's component rust-src"
+    rustup component add rust-src || true
+fi
+if [ ! -e "$source" ]; then
+    say "using Debian's compiler"
+    apt_install rustc-web cargo-web rust-web-src llvm
+    export PATH="/usr/bin:$PATH"
+fi
+
+# A stable compiler takes -Z with RUSTC_BOOTSTRAP.
+export RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=target/race-check
+export RUSTFLAGS="-Zsanitizer=thread" RUSTDOCFLAGS="-Zsanitizer=thread"
+export TSAN_OPTIONS="suppressions=$PWD/scripts/race-check.suppressions halt_on_error=1 second_deadlock_stack=1"
+# More threads than processors, so that they are interrupted anywhere.
+export RAYON_NUM_THREADS=4
+
+check() {
+    cargo test -Zbuild-std --target "$target" -p lookalike-trainer "$@"
+}
+
+check --lib -- train:: retrieval:: nn:: loss:: quantize:: files::lock files::atomic
+check --test train -- no_option_makes an_interrupted_run
+say "no data race was found"
