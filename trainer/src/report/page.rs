@@ -57,7 +57,7 @@ pub fn page(report: &Report<'_>, sections: &[Section]) -> String {
             }
             body {
                 header {
-                    h1 { (PreEscaped(ICON)) span { "Retrieval report" } }
+                    h1 { span aria-hidden="true" { (PreEscaped(ICON)) } "Retrieval report" }
                     p { (summary(report)) }
                 }
                 nav aria-label="Sections" {

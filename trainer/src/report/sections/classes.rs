@@ -15,11 +15,20 @@ const LISTED: usize = 12;
 /// The section.
 pub fn section(report: &Report<'_>) -> Section {
     let body = html! {
-        h3 { "Figures of each class" }
-        (figures(report))
-        p.small { "Means over the queries of a class, of which all other images of it are relevant." }
-        h3 { "What is taken for what" }
-        (confusion(report))
+        div.beside {
+            div {
+                h3 { "Figures of each class" }
+                (figures(report))
+                p.small {
+                    "Means over the queries of a class, to which all other images of it are relevant."
+                }
+            }
+            div {
+                h3 { "What is taken for what" }
+                (confusion(report))
+            }
+        }
+        (mistakes(report))
     };
     Section { id: "classes", title: "Classes", body }
 }
@@ -72,7 +81,6 @@ fn bar(value: f64) -> Markup {
 fn confusion(report: &Report<'_>) -> Markup {
     let confusion = &report.confusion;
     let (right, all) = confusion.right();
-    let mistakes = confusion.mistakes();
     let present = confusion.present();
     html! {
         p {
@@ -81,8 +89,15 @@ fn confusion(report: &Report<'_>) -> Markup {
             (percent(right as f64 / all.max(1) as f64)) ")."
         }
         @if present.len() <= MATRIX { (matrix(report, &present)) }
-        @if mistakes.is_empty() { p { "No image is taken for another class." } } @else {
-            h3 { "The most frequent mistakes" }
+    }
+}
+
+fn mistakes(report: &Report<'_>) -> Markup {
+    let confusion = &report.confusion;
+    let mistakes = confusion.mistakes();
+    html! {
+        h3 { "The most frequent mistakes" }
+        @if mistakes.is_empty() { p { "None: no image is taken for another class." } } @else {
             ol.mistakes { @for &(class, taken_for, count) in mistakes.iter().take(LISTED) {
                 li {
                     strong { (report.class(class)) } " taken for " strong { (report.class(taken_for)) }

@@ -49,35 +49,39 @@ pub fn section(report: &Report<'_>) -> Result<Section, ReportError> {
         None => html! { p { "Codes were not measured." } },
         Some(table) => html! {
             p {
-                "What an item of a gallery takes in each code of " (report.first().name)
-                "'s embeddings, and what it retrieves: " (grouped(table.images as u64))
+                "What an item of a gallery takes in each code of the embeddings of "
+                strong { (report.first().name) } ", and what it retrieves: " (grouped(table.images as u64))
                 " images, each searching all others by the distances that a device computes."
             }
-            figure.plot { (PreEscaped(figure(table)?)) }
-            (wide("Codes of embeddings", html! { table {
-                thead { tr {
-                    th scope="col" { "code" }
-                    th scope="col" { "bytes" }
-                    @for figure in ["mAP", "precision@1", "MAP@R", "recall@10"] {
-                        th scope="col" { (figure) }
+            div.beside {
+                figure.plot { (PreEscaped(figure(table)?)) }
+                div {
+                    (wide("Codes of embeddings", html! { table {
+                        thead { tr {
+                            th scope="col" { "code" }
+                            th scope="col" { "bytes" }
+                            @for figure in ["mAP", "precision@1", "MAP@R", "recall@10"] {
+                                th scope="col" { (figure) }
+                            }
+                        } }
+                        tbody { @for row in &table.rows {
+                            @let figures = &row.figures;
+                            tr {
+                                th scope="row" { (row.code) }
+                                td { (grouped(row.bytes_per_item as u64)) }
+                                @for figure in [figures.mean_average_precision, figures.precision_at_1,
+                                    figures.map_at_r, figures.recall_at_10] {
+                                    td { (format!("{figure:.4}")) }
+                                }
+                            }
+                        } }
+                    } }))
+                    p.small {
+                        "recall@10 is the share of the 10 nearest by exact f32 distances that are among the "
+                        "10 nearest of the code. A two-stage search ranks a shortlist of " (table.shortlist)
+                        " by Hamming distance with u8."
                     }
-                } }
-                tbody { @for row in &table.rows {
-                    @let figures = &row.figures;
-                    tr {
-                        th scope="row" { (row.code) }
-                        td { (grouped(row.bytes_per_item as u64)) }
-                        @for figure in [figures.mean_average_precision, figures.precision_at_1,
-                            figures.map_at_r, figures.recall_at_10] {
-                            td { (format!("{figure:.4}")) }
-                        }
-                    }
-                } }
-            } }))
-            p.small {
-                "recall@10 is the share of the 10 nearest by exact f32 distances that are among the "
-                "10 nearest of the code. A two-stage search ranks a shortlist of " (table.shortlist)
-                " by Hamming distance with u8."
+                }
             }
         },
     };

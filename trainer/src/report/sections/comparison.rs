@@ -16,30 +16,31 @@ pub fn section(report: &Report<'_>) -> Section {
         [("queries", |e| e.queries.len()), ("without relevant", |e| e.queries_without_relevant)];
     let body = html! {
         (tiles(report))
-        (wide("Figures of all models", html! { table.figures {
-            thead { tr {
-                th scope="col" { "figure" }
-                @for (name, _) in &evaluations { th scope="col" { (name) } }
-            } }
-            tbody {
-                @for row in &rows { (line(row)) }
-                @for (name, get) in counts { tr {
-                    th scope="row" { (name) }
-                    @for (_, evaluation) in &evaluations {
-                        td { (grouped(get(evaluation) as u64)) }
+        div.beside {
+            div {
+                (wide("Figures of all models", html! { table.figures {
+                    thead { tr {
+                        th scope="col" { "figure" }
+                        @for (name, _) in &evaluations { th scope="col" { (name) } }
+                    } }
+                    tbody {
+                        @for row in &rows { (line(row)) }
+                        @for (name, get) in counts { tr {
+                            th scope="row" { (name) }
+                            @for (_, evaluation) in &evaluations {
+                                td { (grouped(get(evaluation) as u64)) }
+                            }
+                        } }
                     }
-                } }
+                } }))
+                p.small {
+                    @if intervals {
+                        "In brackets: 95 % bootstrap interval over queries (accuracy: images). "
+                    }
+                    @if evaluations.len() > 1 { "Bold: the highest of a row. " }
+                    (RANKING)
+                }
             }
-        } }))
-        p.small {
-            @if intervals {
-                "In brackets: 95 % bootstrap interval over queries (accuracy: images). "
-            }
-            @if evaluations.len() > 1 { "Bold: the highest of a row. " }
-            (RANKING)
-        }
-        details {
-            summary { "What each figure means" }
             dl { @for row in &rows {
                 dt { (row.name) }
                 dd { (row.definition) }

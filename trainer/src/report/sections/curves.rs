@@ -25,29 +25,33 @@ pub fn section(report: &Report<'_>) -> Result<Section, ReportError> {
     let svg = figure(report)?;
     let evaluations = report.evaluations();
     let body = html! {
-        figure.plot { (PreEscaped(svg)) }
-        p.small {
-            "Each point of a line is a number of nearest images taken: the mean over queries of their "
-            "precision and of their recall."
-        }
-        details {
-            summary { "As a table, at 11 levels of recall" }
-            p.small {
-                "The mean over queries of the highest precision at any rank where the query's recall "
-                "is at least the level."
+        div.beside {
+            div {
+                figure.plot { (PreEscaped(svg)) }
+                p.small {
+                    "Each point of a line is a number of nearest images taken: the mean over queries of their "
+                    "precision and of their recall."
+                }
             }
-            (wide("Interpolated precision", html! { table {
-                thead { tr {
-                    th scope="col" { "recall" }
-                    @for (name, _) in &evaluations { th scope="col" { (name) } }
-                } }
-                tbody { @for level in 0..LEVELS { tr {
-                    th scope="row" { (format!("{:.1}", level as f64 / (LEVELS - 1) as f64)) }
-                    @for (_, evaluation) in &evaluations {
-                        td { (format!("{:.4}", evaluation.curves.interpolated[level])) }
-                    }
-                } } }
-            } }))
+            div {
+                (wide("Interpolated precision", html! { table {
+                    caption { "Precision at 11 levels of recall" }
+                    thead { tr {
+                        th scope="col" { "recall" }
+                        @for (name, _) in &evaluations { th scope="col" { (name) } }
+                    } }
+                    tbody { @for level in 0..LEVELS { tr {
+                        th scope="row" { (format!("{:.1}", level as f64 / (LEVELS - 1) as f64)) }
+                        @for (_, evaluation) in &evaluations {
+                            td { (format!("{:.4}", evaluation.curves.interpolated[level])) }
+                        }
+                    } } }
+                } }))
+                p.small {
+                    "The mean over queries of the highest precision at any rank where the query's recall "
+                    "is at least the level."
+                }
+            }
         }
     };
     Ok(Section { id: "curves", title: "Precision and recall", body })

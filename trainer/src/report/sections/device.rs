@@ -17,8 +17,13 @@ pub fn section(report: &Report<'_>) -> Section {
     let detailed = first.model.map(|model| (first.name.as_str(), model));
     let body = html! {
         (files(&models().chain(int8).collect::<Vec<_>>()))
-        @if let Some((name, model)) = detailed { (deployments(name, model)) }
-        @for (name, model) in detailed.into_iter().chain(int8) { (boards(name, model)) }
+        div.beside {
+            @if let Some((name, model)) = detailed { div { (deployments(name, model)) } }
+            div {
+                @for (name, model) in detailed.into_iter().chain(int8) { (boards(name, model)) }
+                p.small { "Code and stack are measured with the example firmware, within 1 %." }
+            }
+        }
     };
     Section { id: "device", title: "On a device", body }
 }
@@ -55,7 +60,7 @@ fn files(models: &[(&str, &LoadedModel)]) -> Markup {
                     (number(match packing(model) {
                         None => network.workspace_bytes(),
                         Some(packing) => network.int8_workspace_bytes(packing),
-                    } as u64))
+                        } as u64))
                 }
             } }
         } },
@@ -106,12 +111,11 @@ fn boards(name: &str, model: &LoadedModel) -> Markup {
             } }
             tbody { @for Footprint { board, processor, flash_bytes, code_bytes, static_ram_bytes, stack_bytes }
                 in &boards { tr {
-                th scope="row" { (processor) " (" (board) ")" }
-                @for bytes in [flash_bytes, code_bytes, static_ram_bytes, stack_bytes] {
-                    (number(*bytes))
-                }
+                    th scope="row" { (processor) " (" (board) ")" }
+                    @for bytes in [flash_bytes, code_bytes, static_ram_bytes, stack_bytes] {
+                        (number(*bytes))
+                    }
             } } }
         } }))
-        p.small { "Code and stack are measured with the example firmware, within 1 %." }
     }
 }

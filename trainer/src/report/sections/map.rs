@@ -116,15 +116,16 @@ pub fn section(report: &Report<'_>, pictures: &Pictures<'_>) -> Result<Section, 
             @if map.points.len() < map.images { " The images shown are evenly spaced by index." }
             " Outlined: the nearest other image is of another class."
         }
-        figure.map #map data-columns=(columns) data-width=(width) data-height=(height) {
-            (PreEscaped(figure(report)))
-            img.sprite src=(uri) alt="" hidden;
-        }
-        p.small.live #map-help hidden {
-            "Point at the map, tap it, or focus it and use the arrow keys, to see the images."
-        }
-        details {
-            summary { "Colours and shapes" }
+        div.beside.uneven {
+            div {
+                figure.map #map data-columns=(columns) data-width=(width) data-height=(height) {
+                    (PreEscaped(figure(report)))
+                    img.sprite src=(uri) alt="" hidden;
+                }
+                p.small.live #map-help hidden {
+                    "Point at the map, tap it, or focus it and use the arrow keys, to see the images."
+                }
+            }
             ul.legend { @for &(label, _) in &map.centres {
                 @let (colour, shape) = look(label);
                 li {
