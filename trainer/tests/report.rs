@@ -115,7 +115,7 @@ fn a_history_that_is_missing_or_of_another_model_is_left_out() {
 }
 
 #[test]
-fn training_that_is_resumed_keeps_its_whole_history() {
+fn the_history_beside_a_model_is_what_training_prints() {
     let bench = bench();
     let whole = bench.read("a.model.history.json");
     let epochs = bench.json(

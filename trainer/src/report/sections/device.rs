@@ -103,7 +103,7 @@ fn boards(name: &str, model: &LoadedModel) -> Markup {
         return html! {};
     }
     html! {
-        (wide("Boards", html! { table {
+        (wide(&format!("Boards, with {name}"), html! { table {
             caption { "Boards, with " (name) }
             thead { tr { @for heading in
                 ["board", "flash bytes", "of it code", "static RAM", "stack bytes"]
