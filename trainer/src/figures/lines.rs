@@ -19,8 +19,8 @@ pub struct LineChart<'a> {
     pub ticks: [usize; 2],
     /// How the axes' numbers are written.
     pub numbers: [fn(f64) -> String; 2],
-    /// Where the legend is.
-    pub legend: Corner,
+    /// Where the legend is, if there is one.
+    pub legend: Option<Corner>,
     /// What is shown.
     pub series: Vec<Series>,
 }
@@ -43,8 +43,6 @@ pub enum Corner {
     LowerLeft,
     /// Above, on the right.
     UpperRight,
-    /// Half way up, on the right.
-    MiddleRight,
 }
 
 /// How the lines differ besides their colours, in [`FINE`] units.
@@ -126,18 +124,19 @@ fn draw(svg: &mut String, plot: &LineChart<'_>) -> Result<(), Box<dyn std::error
                 .legend(move |(x, y)| PathElement::new([(x, y), (x + 24 * FINE as i32, y)], style));
         }
     }
-    chart
-        .configure_series_labels()
-        .position(match plot.legend {
-            Corner::LowerLeft => SeriesLabelPosition::LowerLeft,
-            Corner::UpperRight => SeriesLabelPosition::UpperRight,
-            Corner::MiddleRight => SeriesLabelPosition::MiddleRight,
-        })
-        .legend_area_size(34 * FINE)
-        .margin(14 * FINE)
-        .background_style(WHITE)
-        .label_font(("sans-serif", 16 * FINE))
-        .draw()?;
+    if let Some(corner) = plot.legend {
+        chart
+            .configure_series_labels()
+            .position(match corner {
+                Corner::LowerLeft => SeriesLabelPosition::LowerLeft,
+                Corner::UpperRight => SeriesLabelPosition::UpperRight,
+            })
+            .legend_area_size(34 * FINE)
+            .margin(14 * FINE)
+            .background_style(WHITE)
+            .label_font(("sans-serif", 16 * FINE))
+            .draw()?;
+    }
     root.present()?;
     drop(chart);
     Ok(())
@@ -154,7 +153,7 @@ mod tests {
             ranges: [1.0..4.0, 0.0..2.0],
             ticks: [4, 5],
             numbers: [|value| format!("{value:.0}"), |value| format!("{value:.1}")],
-            legend: Corner::UpperRight,
+            legend: Some(Corner::UpperRight),
             series,
         }
     }

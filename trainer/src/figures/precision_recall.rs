@@ -61,7 +61,7 @@ pub fn chart(curves: &[Curve<'_>], size: (u32, u32)) -> LineChart<'static> {
         ranges: [0.0..1.0, 0.0..1.0],
         ticks: [11; 2],
         numbers: [tenths; 2],
-        legend: Corner::LowerLeft,
+        legend: Some(Corner::LowerLeft),
         series: series.collect(),
     }
 }

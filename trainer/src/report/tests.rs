@@ -127,7 +127,7 @@ fn figures_are_files_of_their_own() {
             "retrieved-worst.png",
             "retrieved-1-dir-a-b.png",
             "training-1-dir-a-b-loss.svg",
-            "training-1-dir-a-b-shares.svg",
+            "training-1-dir-a-b-accuracy.svg",
         ]
     );
     for (name, bytes) in &figures {

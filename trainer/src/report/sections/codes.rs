@@ -26,7 +26,7 @@ pub fn figure(table: &CodeTable) -> Result<String, FigureError> {
         ranges: [low - 0.25..high + 0.25, 0.0..1.05],
         ticks: [(high - low) as usize + 1, 11],
         numbers: [|x| format!("{:.0}", x.exp2()), |y| format!("{y:.1}")],
-        legend: Corner::LowerLeft,
+        legend: Some(Corner::LowerLeft),
         series: vec![
             series("mAP", |row| row.figures.mean_average_precision),
             series("recall@10", |row| row.figures.recall_at_10),

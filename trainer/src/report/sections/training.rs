@@ -10,35 +10,31 @@ use crate::train::EpochStats;
 /// Width and height of a plot in pixels.
 const SIZE: (u32, u32) = (480, 300);
 
-/// One quantity by epoch.
-type Line = (&'static str, fn(&EpochStats) -> Option<f64>);
+/// A figure of an epoch, if it is known.
+type Quantity = fn(&EpochStats) -> Option<f64>;
+/// What it is called in a legend, and what it is.
+type Line = (&'static str, Quantity);
 
-/// Quantities that share a plot: a name for a file, what they are, where the
-/// legend is.
-const PLOTS: [(&str, &str, Corner, &[Line]); 3] = [
-    ("loss", "loss", Corner::UpperRight, &[("loss", |e| Some(e.loss))]),
+/// Quantities that share a plot: a name for a file, what they are, each of them.
+const PLOTS: [(&str, &str, &[Line]); 4] = [
+    ("loss", "loss", &[("loss", |e| Some(e.loss))]),
     (
         "distances",
         "mean squared distance",
-        Corner::MiddleRight,
         &[
             ("to the same class", |e| Some(e.pairs?.positive)),
             ("to other classes", |e| Some(e.pairs?.negative)),
         ],
     ),
-    (
-        "shares",
-        "share",
-        Corner::MiddleRight,
-        &[("training accuracy", |e| e.accuracy), ("active triplets", |e| e.pairs?.active)],
-    ),
+    ("accuracy", "training accuracy", &[("training accuracy", |e| e.accuracy)]),
+    ("active", "share of active triplets", &[("share of active triplets", |e| e.pairs?.active)]),
 ];
 
 /// The plots that there is something for, each with a name for a file.
 pub fn figures(entry: &Entry<'_>) -> Result<Vec<(&'static str, String)>, FigureError> {
     let epochs = entry.training.as_deref().unwrap_or_default();
     let mut figures = Vec::new();
-    for (file, what, legend, lines) in PLOTS {
+    for (file, what, lines) in PLOTS {
         let series: Vec<Series> = lines
             .iter()
             .map(|&(label, get)| Series {
@@ -53,18 +49,13 @@ pub fn figures(entry: &Entry<'_>) -> Result<Vec<(&'static str, String)>, FigureE
             .filter(|series| !series.points.is_empty())
             .collect();
         if !series.is_empty() {
-            figures.push((file, plot(entry, what, legend, series)?));
+            figures.push((file, plot(entry, what, series)?));
         }
     }
     Ok(figures)
 }
 
-fn plot(
-    entry: &Entry<'_>,
-    what: &str,
-    legend: Corner,
-    series: Vec<Series>,
-) -> Result<String, FigureError> {
+fn plot(entry: &Entry<'_>, what: &str, series: Vec<Series>) -> Result<String, FigureError> {
     let values = || series.iter().flat_map(|series| &series.points).map(|point| point[1]);
     let (low, high) = (values().fold(0.0, f64::min), values().fold(1e-6, f64::max));
     let epochs = entry.training.as_ref().map_or(0, Vec::len);
@@ -74,10 +65,15 @@ fn plot(
     });
     let description = format!("{} epochs: {}.", epochs, each.collect::<Vec<_>>().join(", "));
     let title = format!("Training of {}: {what} by epoch", entry.name);
+    // Above all lines there is room for a legend, where there is one.
+    let (legend, room) = match series.len() {
+        1 => (None, 1.05),
+        _ => (Some(Corner::UpperRight), 1.45),
+    };
     let chart = LineChart {
         size: SIZE,
         axes: ["epoch", what],
-        ranges: [1.0..epochs.max(2) as f64, low..high * 1.05],
+        ranges: [1.0..epochs.max(2) as f64, low..high * room],
         ticks: [epochs.clamp(2, 10), 6],
         numbers: [|epoch| format!("{epoch:.0}"), short],
         legend,
@@ -104,9 +100,17 @@ fn part(entry: &Entry<'_>) -> Result<Markup, ReportError> {
         });
     };
     let figures = figures(entry)?;
-    let columns: Vec<Line> = PLOTS.iter().flat_map(|plot| plot.3).copied().collect();
-    let columns: Vec<Line> =
-        columns.into_iter().filter(|(_, get)| epochs.iter().any(|e| get(e).is_some())).collect();
+    let columns: Vec<(String, Quantity)> = PLOTS
+        .iter()
+        .flat_map(|&(_, what, lines)| {
+            let heading = move |label: &str| match lines {
+                [_] => label.to_owned(),
+                _ => format!("{what} {label}"),
+            };
+            lines.iter().map(move |&(label, get)| (heading(label), get))
+        })
+        .filter(|(_, get)| epochs.iter().any(|stats| get(stats).is_some()))
+        .collect();
     Ok(html! {
         h3 { (entry.name) }
         div.plots { @for (_, svg) in &figures { figure.plot { (PreEscaped(svg)) } } }
@@ -115,7 +119,7 @@ fn part(entry: &Entry<'_>) -> Result<Markup, ReportError> {
             (wide(&format!("Training of {}", entry.name), html! { table {
                 thead { tr {
                     th scope="col" { "epoch" }
-                    @for (label, _) in &columns { th scope="col" { (label) } }
+                    @for (heading, _) in &columns { th scope="col" { (heading) } }
                 } }
                 tbody { @for (epoch, stats) in (1..).zip(epochs) { tr {
                     th scope="row" { (epoch) }
