@@ -35,20 +35,20 @@ pub fn section(report: &Report<'_>) -> Section {
 
 fn figures(report: &Report<'_>) -> Markup {
     let (first, others) = (report.first(), &report.entries[1..]);
-    let several = !others.is_empty();
-    let own = |figure: &str| {
-        if several { format!("{}: {figure}", first.name) } else { figure.to_owned() }
-    };
     wide(
         "Figures of each class",
-        html! { table {
+        html! { table.figures {
+            caption {
+                "Of " (first.name)
+                @if !others.is_empty() { ", and mAP of the others on the right" }
+            }
             thead { tr {
                 th scope="col" { "class" }
                 th scope="col" { "queries" }
-                th scope="col" colspan="2" { (own("mAP")) }
-                th scope="col" { (own("R-precision")) }
-                th scope="col" { (own("precision@1")) }
-                @for other in others { th scope="col" { (other.name) ": mAP" } }
+                th scope="col" colspan="2" { "mAP" }
+                th scope="col" { "R-precision" }
+                th scope="col" { "precision@1" }
+                @for other in others { th scope="col" { "mAP, " (other.name) } }
             } }
             tbody { @for class in &first.evaluation.per_class { tr {
                 th scope="row" { (class.name) }
