@@ -1,6 +1,7 @@
 //! Everything in `corpus/`: the seeds, and what fuzzing has found.
 
 use std::fs;
+use std::hint::black_box;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
@@ -36,6 +37,13 @@ fn nothing_in_the_corpus_fails() {
     }
     assert!(failed.is_empty(), "{failed:#?}");
     assert!(bytes < MOST, "{bytes} bytes");
+}
+
+/// What the other tests of the workspace rely on, too.
+#[test]
+fn overflow_is_checked() {
+    let one = black_box(1u8);
+    assert!(catch_unwind(|| u8::MAX - 1 + one + one).is_err());
 }
 
 #[test]
