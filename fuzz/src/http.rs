@@ -3,7 +3,7 @@
 //! A server of this process gets the bytes over the loopback interface and
 //! must go on answering.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::{OnceLock, mpsc};
 use std::thread;
@@ -18,6 +18,9 @@ use crate::{F32_MODEL, IMAGES, as_file};
 
 /// Longer than any answer takes.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Longer than most answers take.
+const GLIMPSE: Duration = Duration::from_millis(10);
 
 /// In a request that is sent, these bytes stand for the server's address, which
 /// is another one each time.
@@ -38,23 +41,33 @@ pub fn run(data: &[u8]) {
     let answer = exchange(server, &request);
     assert!(answer.is_empty() || answer.starts_with(b"HTTP/1."), "an answer is HTTP");
     let about = format!("GET /api/about HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-    let answer = exchange(server, about.as_bytes());
-    assert!(answer.starts_with(b"HTTP/1.1 200 "), "the server goes on");
+    // On a busy machine an answer may take longer than a glimpse.
+    let goes_on =
+        (0..100).any(|_| exchange(server, about.as_bytes()).starts_with(b"HTTP/1.1 200 "));
+    assert!(goes_on, "the server does not answer any more");
 }
 
+/// What the server says. A request that it waits for the rest of is ended:
+/// not before, as an answer is not finished for a client that has left.
 fn exchange(server: SocketAddr, request: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(server).expect("a connection");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a time limit");
+    stream.set_read_timeout(Some(GLIMPSE)).expect("a time limit");
     // The server may have answered and closed its side before it has read all.
     let _ = stream.write_all(request);
-    let _ = stream.shutdown(Shutdown::Write);
     let mut answer = Vec::new();
     let mut some = [0; 4096];
+    let mut ended = false;
     loop {
         match stream.read(&mut some) {
             Ok(0) => return answer,
             Ok(read) => answer.extend_from_slice(&some[..read]),
-            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return answer,
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => return answer,
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                assert!(!ended, "the server neither answers nor closes");
+                ended = true;
+                stream.set_read_timeout(Some(PATIENCE)).expect("a time limit");
+                let _ = stream.shutdown(Shutdown::Write);
+            }
             Err(error) => panic!("{error}"),
         }
     }

@@ -11,8 +11,8 @@ use crate::flash::{FlashError, Nor};
 
 /// Values of an embedding of [`F32_MODEL`].
 pub const DIMENSION: usize = 64;
-/// Pages of the region: five blocks, of which one is kept free.
-const PAGES: usize = 20;
+/// Pages of the region: three blocks, of which one is kept free.
+const PAGES: usize = 12;
 
 /// An emulated flash with words of 4 bytes and pages of 256.
 pub type Flash = Nor<4, 256>;
