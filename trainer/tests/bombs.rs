@@ -16,6 +16,7 @@ const LIMIT_KIB: i64 = 100_000_000 / 1024;
 
 /// Runs the program: its exit code, what it said, and the most memory that it
 /// had resident, in KiB.
+#[expect(clippy::zombie_processes, reason = "`wait4` waits for it")]
 fn run(bench: &Bench, arguments: &str) -> (Option<i32>, String, i64) {
     let mut child = Command::new(assert_cmd::cargo::cargo_bin("trainer"))
         .current_dir(bench.path(""))
