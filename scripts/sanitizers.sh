@@ -30,7 +30,8 @@ RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address cargo build --locked --quiet -p 
 cc -g -O1 -std=c99 -Wall -Wextra -Werror -fsanitize=address,undefined -fno-sanitize-recover=all \
     -I c-interface/include -Wa,-I,"$example/assets" "$example/main.c" "$example/assets.S" \
     "$out/address/$host/debug/liblookalike_c.a" -lpthread -ldl -lm -o "$out/example"
-"$out/example" | diff -u "$example/transcript.txt" -
+"$out/example" >"$out/transcript.txt"
+diff -u "$example/transcript.txt" "$out/transcript.txt"
 
 # miri: whether a nightly toolchain has it, or can get it.
 has_miri() {
