@@ -259,8 +259,10 @@ impl ConvNet {
         state: &mut State,
         (mut features, mut dfeatures): (ArrayViewMut2<'_, f32>, ArrayViewMut2<'_, f32>),
         fill: impl Fn(usize, &mut [f32]) + Sync,
-        of_chunks: &mut [T],
-        loss: impl Fn(&mut T, usize, ArrayView2<'_, f32>, ArrayViewMut2<'_, f32>) + Sync,
+        (of_chunks, loss): (
+            &mut [T],
+            impl Fn(&mut T, usize, ArrayView2<'_, f32>, ArrayViewMut2<'_, f32>) + Sync,
+        ),
         gradient: &mut [f32],
     ) {
         self.check(state, &features);

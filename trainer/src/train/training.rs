@@ -9,7 +9,7 @@ use rand::seq::SliceRandom;
 use super::awake::with_threads_awake;
 use super::batch::Batch;
 use super::checkpoint::{Begun, CRC};
-use super::chunks::{self, Loss};
+use super::chunks::{self, ChunkTerms, Loss};
 use super::{Checkpoint, Classifier, EpochStats, Head, Settings, TrainError};
 use crate::data::{Batches, Dataset, Sampler};
 use crate::loss::TripletStats;
@@ -319,8 +319,9 @@ impl<'d> Training<'d> {
                     &mut b.state,
                     (b.features.slice_mut(rows), b.dfeatures.slice_mut(rows)),
                     fill,
-                    chunks,
-                    |chunk, first, f, df| chunk.evaluate(parameters, targets, first, f, df),
+                    (chunks, |chunk: &mut ChunkTerms, first, f, df| {
+                        chunk.evaluate(parameters, targets, first, f, df)
+                    }),
                     &mut b.gradient.values,
                 );
                 let used = drawn.len().div_ceil(self.net.chunk_images());
