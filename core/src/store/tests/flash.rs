@@ -92,7 +92,6 @@ impl<const WRITE: usize, const ERASE: usize> Nor<WRITE, ERASE> {
     }
 
     /// A flash that holds `bytes` from its start on, cut off at its end.
-    #[allow(dead_code, reason = "the tests of image files and the fuzzer share this file")]
     pub fn holding(bytes: &[u8], pages: usize) -> Self {
         let mut flash = Self::new(pages);
         for (byte, value) in flash.bytes.iter_mut().zip(bytes) {
