@@ -1,5 +1,6 @@
 #!/bin/sh
-# Drives the page of `trainer serve` in headless Chromium by real pointer events.
+# Drives the pages of `trainer serve` and `trainer report` in headless Chromium by
+# real pointer events.
 # Models, and screenshots to be looked at, come to the directory that is given,
 # or to target/browser.
 #
@@ -37,5 +38,5 @@ cargo build --package lookalike-trainer --bin trainer
 
 export OUT BROWSER TRAINER="$PWD/target/debug/trainer" MODULES="$tools/node_modules" \
     MNIST="$PWD/trainer/data/mnist" WEIGHTS="$PWD/tests/fixtures/pytorch-triplet.safetensors"
-node --test --test-reporter=spec tests/browser/serve.test.mjs
+node --test --test-reporter=spec tests/browser/serve.test.mjs tests/browser/report.test.mjs
 say "screenshots are in $OUT"

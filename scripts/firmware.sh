@@ -131,15 +131,18 @@ panics() { # ELF: prints the symbols of Rust's panic machinery
 }
 
 check_panics() { # TARGET BOARD
-    # The check must be able to fail: it has to find a panic put there on purpose.
-    build "$1" "$2,control" no_panic
-    panics "$(elf "$1" no_panic)" >/dev/null || fail "$2: the check for panics finds none"
-    build "$1" "$2" no_panic
-    if panics "$(elf "$1" no_panic)"; then
-        fail "$2: a public function of the core can panic"
-    else
-        say "$2: no panic is linked"
-    fi
+    for binary in no_panic no_panic_c; do
+        # The check must be able to fail: it has to find a panic put there on purpose.
+        build "$1" "$2,control" "$binary"
+        panics "$(elf "$1" "$binary")" >/dev/null ||
+            fail "$2: the check for panics finds none in $binary"
+        build "$1" "$2" "$binary"
+        if panics "$(elf "$1" "$binary")"; then
+            fail "$2: a public function that $binary names can panic"
+        else
+            say "$2: no panic is linked in $binary"
+        fi
+    done
 }
 
 check_budgets() {

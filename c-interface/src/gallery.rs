@@ -1,6 +1,7 @@
 //! Galleries.
 
 use core::ffi::{c_char, c_void};
+use core::mem::MaybeUninit;
 
 use lookalike::gallery::{MAX_LABEL, SliceGallery, Slot};
 use lookalike::{Code, Embedding, Encoding, F32, GalleryFile, U8};
@@ -26,7 +27,8 @@ const _: () = assert!(SLOT_WORDS * 4 == size_of::<Slot>());
 /// from n, and the id of a removed item is not used again.
 #[repr(C)]
 pub struct Gallery {
-    opaque: [usize; 20],
+    // What the state leaves free stays as it was: perhaps not initialised.
+    opaque: [MaybeUninit<usize>; 20],
 }
 
 /// What a [`Gallery`] holds.

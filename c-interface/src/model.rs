@@ -1,6 +1,7 @@
 //! Models.
 
 use core::ffi::c_void;
+use core::mem::MaybeUninit;
 
 use lookalike::{EmbedError, F32, Int8, SelfTestError, U8};
 
@@ -11,7 +12,8 @@ use crate::memory::{Output, Span};
 /// An open model: of floating-point or of quantised parameters, as the file says.
 #[repr(C)]
 pub struct Model {
-    opaque: [usize; 60],
+    // What the state leaves free stays as it was: perhaps not initialised.
+    opaque: [MaybeUninit<usize>; 60],
 }
 
 /// What a [`Model`] holds.

@@ -478,7 +478,7 @@ fn handles_that_are_not_open_are_refused() {
     let garbage = handle::<Gallery>();
     assert_eq!(call!(lookalike_gallery_len(&*garbage, &mut len)), Status::Handle);
 
-    // SAFETY: handles are arrays of numbers.
+    // SAFETY: handles are plain memory.
     let copy = Box::new(unsafe { ptr::read(&*model) });
     assert_eq!(call!(lookalike_model_dimensions(&*copy, out.as_mut_ptr())), Status::Handle);
     // SAFETY: as above.

@@ -7,7 +7,7 @@ import { createServer } from "node:http";
 
 import { colourBmp, colourData, sevenOfMnist } from "./images.mjs";
 import {
-  CROSS, ONE, SEVEN, accessibility, fingerStroke, labels, launch, open, out, screenshot, serve, stroke, trainer,
+  CROSS, ONE, SEVEN, accessibility, fingerStroke, labels, launch, open, out, overflow, screenshot, serve, stroke, trainer,
 } from "./support.mjs";
 
 const DIGITS = out("digits.model");
@@ -26,10 +26,6 @@ before(() => {
 });
 
 const count = (found, label) => found.filter((one) => one === label).length;
-
-// What scrolls sideways shows as a document wider than the window.
-const overflow = (page) =>
-  page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
 
 async function message(page) {
   await page.locator("#message").waitFor();

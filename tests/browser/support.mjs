@@ -72,10 +72,9 @@ export function launch(options = {}) {
   });
 }
 
-// Opens the page and notes what it must not do: `trouble` lists errors in the
-// console, and requests to anywhere but the server.
-export async function open(context, address) {
-  const page = await context.newPage();
+// Notes what a page must not do, from now on: errors and warnings in its
+// console, and requests to anywhere but its address.
+export function watch(page, address) {
   const trouble = [];
   page.on("console", (message) => {
     if (message.type() === "error" || message.type() === "warning") trouble.push(message.text());
@@ -85,6 +84,13 @@ export async function open(context, address) {
     const url = request.url();
     if (!url.startsWith(address) && !/^(data|blob):/.test(url)) trouble.push(`request to ${url}`);
   });
+  return trouble;
+}
+
+// Opens the page; `trouble` is what it must not do.
+export async function open(context, address) {
+  const page = await context.newPage();
+  const trouble = watch(page, address);
   await page.goto(address);
   await page.waitForSelector("body[data-ready]");
   return { page, trouble };
@@ -149,6 +155,10 @@ export async function accessibility(page) {
     globalThis.axe.run({ runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }));
   return violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.target).join(", ")}`);
 }
+
+// What scrolls sideways shows as a document wider than the window.
+export const overflow = (page) =>
+  page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
 
 export async function screenshot(page, name) {
   await page.screenshot({ path: out(`${name}.png`), fullPage: true });

@@ -3,8 +3,9 @@
 //!
 //! The modules follow the data: [`data`] -> [`nn`] -> [`loss`] -> [`optim`],
 //! tied together by [`train`]; [`quantize`] turns a model into integers; then
-//! [`retrieval`] measures, [`files`] reads and writes, [`figures`] draws, and
-//! [`serve`] shows it all in a browser.
+//! [`retrieval`] measures, [`files`] reads and writes, [`figures`] draws, [`report`]
+//! puts it all on one page, and
+//! [`serve`] shows it live in a browser.
 
 pub mod data;
 pub mod device;
@@ -15,6 +16,7 @@ pub mod loss;
 pub mod nn;
 pub mod optim;
 pub mod quantize;
+pub mod report;
 pub mod retrieval;
 pub mod rng;
 pub mod serve;

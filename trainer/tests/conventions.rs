@@ -62,6 +62,7 @@ const WRITERS: &[&str] = &[
     "export a.model --out b.safetensors",
     "import b.safetensors --input 20x20 --grid 2 --out b.model",
     "pixels a.model --data data --out b.images",
+    "report a.model --data data --out b.html",
     "man pages",
 ];
 

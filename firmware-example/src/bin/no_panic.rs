@@ -391,5 +391,8 @@ fn vectors(buffer: &mut [f32]) {
     let mut top = TopK::new(black_box(&mut slots));
     let candidate = Match { id: black_box(1), distance: black_box(1.0) };
     top.insert(candidate);
+    let mut matches = Matches::<9>::new();
+    matches.insert(candidate);
+    black_box(matches);
     black_box(top.as_slice().first().map(|first| first.rank(&candidate)));
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use clap::{Args, Subcommand, ValueEnum};
 use lookalike::{F32, Model, Network};
-use lookalike_trainer::data::{Sampler, Split};
+use lookalike_trainer::data::{Dataset, Sampler, Split};
 use lookalike_trainer::files::{AlignedBytes, load_model};
 use lookalike_trainer::loss::Triplet;
 use lookalike_trainer::optim::OptimizerKind;
@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use super::options::{DataOptions, ThreadOptions};
 use super::output::print_json;
 use super::scaling::Scaling;
+use super::threads::Threads;
 
 /// Time the trainer's main work; prints one JSON object, or tables.
 ///
@@ -48,6 +49,10 @@ enum Work {
         #[arg(long, default_value_t = 1)]
         epochs: u32,
     },
+    /// What more threads gain in training: short stretches with each number of
+    /// threads, in turn, so that all see what else the machine does.
+    #[command(after_help = "Example:\n  trainer bench threads --batch-size 64")]
+    Threads(Threads),
     /// Load and embed a split, then all metrics, every image a query, no bootstrap.
     #[command(after_help = "Example:\n  trainer bench evaluate digits.model --images 1000")]
     Evaluate {
@@ -78,10 +83,42 @@ enum Work {
     Scaling(Scaling),
 }
 
+/// What is trained.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum BenchLoss {
+pub enum BenchLoss {
+    /// Cross-entropy, with SGD.
     CrossEntropy,
+    /// The triplet loss over all triplets, with Adam.
     Triplet,
+}
+
+impl BenchLoss {
+    /// The reference network on `data`.
+    pub fn settings(
+        self,
+        data: &Dataset,
+        batch_size: usize,
+        epochs: u32,
+    ) -> anyhow::Result<Settings> {
+        let momentum = OptimizerKind::Sgd { momentum: 0.9, nesterov: false, weight_decay: 0.0 };
+        let (objective, optimizer, classes) = match self {
+            BenchLoss::CrossEntropy => {
+                (Objective::CROSS_ENTROPY, momentum, data.class_count() as u16)
+            }
+            BenchLoss::Triplet => (
+                Objective::pairs(PairLoss::Triplet(Triplet::default())),
+                OptimizerKind::Adam { weight_decay: 0.0 },
+                0,
+            ),
+        };
+        let network = Network::REFERENCE.with_classes(classes)?;
+        Ok(Settings {
+            optimizer,
+            epochs,
+            sampler: Sampler::Shuffled { batch_size },
+            ..Settings::plain(network, objective, 0)
+        })
+    }
 }
 
 impl Bench {
@@ -91,6 +128,7 @@ impl Bench {
             Work::Epoch { loss, batch_size, epochs } => {
                 print_json(&self.epoch(*loss, *batch_size, *epochs)?)
             }
+            Work::Threads(threads) => print_json(&threads.run(&self.data.load(Split::Train)?)?),
             Work::Evaluate { model, split, images } => {
                 print_json(&self.evaluate(model, *split, *images)?)
             }
@@ -102,24 +140,7 @@ impl Bench {
 
     fn epoch(&self, loss: BenchLoss, batch_size: usize, epochs: u32) -> anyhow::Result<Value> {
         let data = self.data.load(Split::Train)?;
-        let momentum = OptimizerKind::Sgd { momentum: 0.9, nesterov: false, weight_decay: 0.0 };
-        let (objective, optimizer, classes) = match loss {
-            BenchLoss::CrossEntropy => {
-                (Objective::CROSS_ENTROPY, momentum, data.class_count() as u16)
-            }
-            BenchLoss::Triplet => (
-                Objective::pairs(PairLoss::Triplet(Triplet::default())),
-                OptimizerKind::Adam { weight_decay: 0.0 },
-                0,
-            ),
-        };
-        let network = Network::REFERENCE.with_classes(classes)?;
-        let settings = Settings {
-            optimizer,
-            epochs,
-            sampler: Sampler::Shuffled { batch_size },
-            ..Settings::plain(network, objective, 0)
-        };
+        let settings = loss.settings(&data, batch_size, epochs)?;
         let mut training = Training::new(settings, &data)?;
         let mut seconds = Vec::new();
         while !training.is_done() {

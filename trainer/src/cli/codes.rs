@@ -1,11 +1,11 @@
 //! `trainer codes`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use lookalike::{Packing, TwoStage};
-use lookalike_trainer::data::Split;
-use lookalike_trainer::files::{CodeKind, load_model};
+use lookalike_trainer::data::{Dataset, Split};
+use lookalike_trainer::files::{CodeKind, LoadedModel, load_model};
 use lookalike_trainer::quantize::table::{CodeTable, measure};
 use lookalike_trainer::quantize::{self, Options};
 
@@ -60,21 +60,12 @@ impl Codes {
             let train = self.data.load_for(Split::Train, &model)?;
             let items = self.data.load_for(self.split, &model)?;
             let bar = spinner("quantising");
-            let int8 = match &self.int8 {
-                Some(path) => load_model(path)?,
-                None => {
-                    let options = Options {
-                        outputs: self.project.first().copied().unwrap_or(0),
-                        seed: self.seed,
-                        ..Options::default()
-                    };
-                    quantize::quantize(&model, &train, Packing::Fast, &options)?.0
-                }
+            let options = Options {
+                outputs: self.project.first().copied().unwrap_or(0),
+                seed: self.seed,
+                ..Options::default()
             };
-            if int8.code() != CodeKind::U8 || int8.network != model.network {
-                let text = "--int8 takes the int8 model that was made of the f32 model";
-                return Err(UsageError(text.into()).into());
-            }
+            let int8 = int8_of(&model, self.int8.as_deref(), &train, &options)?;
             bar.set_message(format!("measuring {} images", items.len()));
             let table =
                 measure(&model, &int8, &train, &items, (&self.project, self.shortlist, self.seed));
@@ -83,6 +74,24 @@ impl Codes {
             if self.json { print_json(&table) } else { print(&text(&table)) }
         })
     }
+}
+
+/// The int8 model in the file, or else made of the f32 `model` as `options` say.
+pub fn int8_of(
+    model: &LoadedModel,
+    path: Option<&Path>,
+    train: &Dataset,
+    options: &Options,
+) -> anyhow::Result<LoadedModel> {
+    let int8 = match path {
+        Some(path) => load_model(path)?,
+        None => quantize::quantize(model, train, Packing::Fast, options)?.0,
+    };
+    if int8.code() != CodeKind::U8 || int8.network != model.network {
+        let text = "--int8 takes the int8 model that was made of the f32 model";
+        return Err(UsageError(text.into()).into());
+    }
+    Ok(int8)
 }
 
 /// The table for a terminal, and what its columns mean.

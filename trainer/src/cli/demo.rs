@@ -14,9 +14,10 @@ use lookalike_trainer::files::{
 };
 use lookalike_trainer::loss::Triplet;
 use lookalike_trainer::optim::OptimizerKind;
-use lookalike_trainer::quantize::{self, Calibration};
+use lookalike_trainer::quantize;
+use lookalike_trainer::report::{self, Measured, Report};
 use lookalike_trainer::retrieval::{Evaluation, Options, search, table};
-use lookalike_trainer::train::{Objective, PairLoss, Settings, Training};
+use lookalike_trainer::train::{EpochStats, Objective, PairLoss, Settings, Training};
 use ndarray::{Array2, Axis};
 use serde::Serialize;
 
@@ -24,12 +25,14 @@ use super::console::note;
 use super::evaluate::evaluate;
 use super::options::ThreadOptions;
 use super::output::{print, print_json};
+use super::report::codes_of;
 use super::train::{run_epochs, save_trained};
 
 /// Compare a classification embedding with a triplet embedding on MNIST.
 ///
 /// Trains both, prints how well they retrieve in f32 and as int8, and writes
-/// models, galleries, metrics and figures. Takes about a minute on two cores.
+/// models, galleries, metrics, figures and a report, `report.html`. Takes about a
+/// minute on two cores.
 #[derive(Args)]
 #[command(after_help = "Example:\n  trainer demo --out demo")]
 pub struct Demo {
@@ -53,6 +56,8 @@ pub struct Demo {
 const GALLERY_PER_CLASS: usize = 20;
 /// Neighbours of each query on the picture sheet.
 const SHEET_NEIGHBOURS: usize = 50;
+/// And in the report.
+const REPORT_NEIGHBOURS: usize = 16;
 
 /// One of the two embeddings: its name and how it is trained.
 struct Contender {
@@ -67,6 +72,7 @@ struct Result {
     model: LoadedModel,
     evaluation: Evaluation,
     embeddings: Array2<f32>,
+    training: Vec<EpochStats>,
     int8: LoadedModel,
     int8_evaluation: Evaluation,
 }
@@ -112,17 +118,18 @@ impl Demo {
         ];
         let mut results = Vec::new();
         for contender in &contenders {
-            let model = self.train(contender, &train)?;
+            let (model, training) = self.train(contender, &train)?;
             note!("{}: evaluating {} test images", contender.name, test.len());
             let (evaluation, embeddings) = evaluate(&model, &test, Options::default())?;
             let int8 = self.quantize(contender, &model, &train)?;
             let (int8_evaluation, _) = evaluate(&int8, &test, Options::default())?;
-            results.push(Result { model, evaluation, embeddings, int8, int8_evaluation });
+            results.push(Result { model, evaluation, embeddings, training, int8, int8_evaluation });
         }
 
         let named: Vec<(&'static str, &Evaluation)> =
             contenders.iter().zip(&results).map(|(c, r)| (c.name, &r.evaluation)).collect();
         self.write_figures(&named, &results, &test)?;
+        self.write_report(&contenders, &results, (&train, &test))?;
         let items = train.first_per_class(GALLERY_PER_CLASS);
         let Result { model, int8, .. } = &results[1];
         for (name, model) in [("triplet.gallery", model), ("triplet.int8.gallery", int8)] {
@@ -148,14 +155,18 @@ impl Demo {
             print(&int8_text(&named, &int8))?;
         }
         let out = self.out.display();
-        note!("\nwrote models, galleries, metrics.json and figures to {out}; now try");
+        note!("\nwrote models, galleries, metrics.json, figures and report.html to {out}; now try");
         note!(
             "  trainer search {out}/triplet.model --gallery {out}/triplet.gallery {out}/queries/7.png"
         );
         Ok(())
     }
 
-    fn train(&self, contender: &Contender, data: &Dataset) -> anyhow::Result<LoadedModel> {
+    fn train(
+        &self,
+        contender: &Contender,
+        data: &Dataset,
+    ) -> anyhow::Result<(LoadedModel, Vec<EpochStats>)> {
         let network = Network::REFERENCE.with_classes(contender.classes)?;
         let settings = Settings {
             optimizer: contender.optimizer,
@@ -166,7 +177,7 @@ impl Demo {
         let training = run_epochs(contender.name, training, None)?;
         let path = self.out.join(format!("{}.model", contender.name));
         save_trained(&path, &training, data)?;
-        Ok(load_model(&path)?)
+        Ok((load_model(&path)?, training.history().to_vec()))
     }
 
     /// With the least that has to be tried: `trainer quantize` compares more.
@@ -177,18 +188,39 @@ impl Demo {
         train: &Dataset,
     ) -> anyhow::Result<LoadedModel> {
         note!("{}: quantising", contender.name);
-        let options = quantize::Options {
-            calibration: Some(Calibration::P9999),
-            calibration_images: 1000,
-            validation_images: 1000,
-            thorough: false,
-            seed: self.seed,
-            ..quantize::Options::default()
-        };
+        let options = quantize::Options::quick(self.seed);
         let (int8, _) = quantize::quantize(model, train, Packing::Fast, &options)?;
         let path = self.out.join(format!("{}.int8.model", contender.name));
         save_model(&path, &int8.as_new())?;
         Ok(int8)
+    }
+
+    /// The triplet embedding in detail, beside the other.
+    fn write_report(
+        &self,
+        contenders: &[Contender],
+        results: &[Result],
+        (train, test): (&Dataset, &Dataset),
+    ) -> anyhow::Result<()> {
+        note!("writing the report");
+        let measured = contenders.iter().zip(results).rev().map(|(contender, result)| Measured {
+            name: contender.name.to_owned(),
+            model: Some(&result.model),
+            evaluation: result.evaluation.clone(),
+            embeddings: result.embeddings.clone(),
+            training: Some(result.training.clone()),
+        });
+        let Result { model, int8, .. } = &results[1];
+        let codes = codes_of(model, int8, train, test, self.seed)?;
+        let options = report::Options {
+            source: "mnist, test",
+            queries: None,
+            neighbours: REPORT_NEIGHBOURS,
+            codes: Some(&codes),
+            int8: Some(int8),
+        };
+        let html = Report::new(test, measured.collect(), options)?.html()?;
+        Ok(write_atomically(self.out.join("report.html"), |w| w.write_all(html.as_bytes()))?)
     }
 
     fn write_figures(

@@ -28,12 +28,14 @@ mod options;
 mod output;
 mod pixels;
 mod quantize;
+mod report;
 mod results;
 mod scaling;
 mod search;
 mod serve;
 #[cfg(test)]
 mod tests;
+mod threads;
 mod train;
 mod unpack;
 
@@ -60,6 +62,7 @@ enum Command {
     Calibrate(calibrate::Calibrate),
     Quantize(quantize::Quantize),
     Codes(codes::Codes),
+    Report(report::Report),
     Results(results::Results),
     Gallery(gallery::Gallery),
     Search(search::Search),
@@ -95,6 +98,7 @@ pub fn run() -> ExitCode {
         Command::Calibrate(command) => command.run(),
         Command::Quantize(command) => command.run(),
         Command::Codes(command) => command.run(),
+        Command::Report(command) => command.run(),
         Command::Results(command) => command.run(),
         Command::Gallery(command) => command.run(),
         Command::Search(command) => command.run(),

@@ -52,6 +52,24 @@ impl DataOptions {
         self.load_with(split, Some(model.network.input()), &model.class_names)
     }
 
+    /// Loads those images of a split that are of the classes `only`, of all if
+    /// there is none: as the input of a model, if one is given.
+    pub fn load_only(
+        &self,
+        split: Split,
+        model: Option<&LoadedModel>,
+        only: &[String],
+    ) -> anyhow::Result<Dataset> {
+        let data = match model {
+            Some(model) => self.load_for(split, model)?,
+            None => self.load(split)?,
+        };
+        Ok(match only {
+            [] => data,
+            only => data.filter_classes(&data.class_numbers(only)?, &[])?,
+        })
+    }
+
     fn load_with(
         &self,
         split: Split,

@@ -12,7 +12,7 @@ use lookalike_trainer::files::{
 };
 use lookalike_trainer::nn::Parameters;
 use lookalike_trainer::train::{
-    Checkpoint, EpochStats, Options, OptionsError, Recipe, Settings, Training,
+    Checkpoint, EpochStats, History, Options, OptionsError, Recipe, Settings, Training,
 };
 use serde::Serialize;
 
@@ -26,10 +26,11 @@ use super::output::print_json;
 ///
 /// Options come from the command line, from `--config`, from `--recipe` and
 /// from the defaults, in this order of precedence. They are written beside the
-/// model as `FILE.toml`, which `--config` reads. After each epoch a checkpoint
-/// is written beside the model file; `--resume` goes on from it and ends with
-/// the same bytes as an undisturbed run. Ctrl-C writes one too, after the batch
-/// that is being trained; a second Ctrl-C ends at once.
+/// model as `FILE.toml`, which `--config` reads, and the figures of the epochs
+/// as `FILE.history.json`. After each epoch a checkpoint is written beside the
+/// model file; `--resume` goes on from it and ends with the same bytes as an
+/// undisturbed run. Ctrl-C writes one too, after the batch that is being
+/// trained; a second Ctrl-C ends at once.
 #[derive(Args)]
 #[command(after_help = "Example:
   trainer train --loss triplet --epochs 20 --out digits.model
@@ -245,7 +246,8 @@ fn interrupted(signal: i32, training: &Training<'_>, checkpoint: &Path) -> Inter
     }
 }
 
-/// Writes the model of a run and returns its fingerprint.
+/// Writes the model of a run and, beside it, the figures of its epochs; returns
+/// the model's fingerprint.
 pub fn save_trained(path: &Path, training: &Training<'_>, data: &Dataset) -> anyhow::Result<u32> {
     let new = NewModel {
         parameters: NewParameters::F32(&training.model_parameters()),
@@ -253,7 +255,9 @@ pub fn save_trained(path: &Path, training: &Training<'_>, data: &Dataset) -> any
         acceptance: None,
         self_test_images: self_test_images(data),
     };
-    Ok(save_model(path, &new)?)
+    let fingerprint = save_model(path, &new)?;
+    History::new(fingerprint, training.history()).save(path)?;
+    Ok(fingerprint)
 }
 
 fn remove_checkpoint(path: &Path) -> anyhow::Result<()> {

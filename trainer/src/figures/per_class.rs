@@ -4,7 +4,7 @@ use plotters::coord::ranged1d::SegmentedCoord;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::precision_recall::{FINE, FigureError, PALETTE, in_pixels};
+use super::svg::{FINE, FigureError, PALETTE, in_pixels};
 
 /// Width in pixels, and of it that of the legend, to the right.
 const WIDTH: u32 = 760;

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use plotters::prelude::*;
 
-use super::precision_recall::{FINE, FigureError, PALETTE, in_pixels};
+use super::svg::{FINE, FigureError, PALETTE, in_pixels, short};
 
 /// Width and height of one panel in pixels.
 const PANEL: (u32, u32) = (420, 420);
@@ -91,12 +91,6 @@ fn draw(
         .label_font(("sans-serif", 14 * FINE))
         .draw()?;
     Ok(())
-}
-
-/// A number for an axis, without digits that say nothing.
-fn short(value: f64) -> String {
-    let rounded = (value * 1000.0).round() / 1000.0;
-    format!("{rounded}")
 }
 
 #[cfg(test)]

@@ -56,11 +56,11 @@ const MARGIN: usize = 14;
 const PAPER: Rgb<u8> = Rgb([255, 255, 255]);
 const QUERY: Rgb<u8> = Rgb([0, 90, 200]);
 const WRONG: Rgb<u8> = Rgb([225, 30, 30]);
-const RIGHT: Rgb<u8> = Rgb([205, 205, 205]);
+const RIGHT: Rgb<u8> = Rgb([40, 150, 80]);
 
 /// Draws each row's query in a blue frame, and beside it its neighbours from
 /// left to right and top to bottom: those of another class in a red frame, the
-/// right ones in a thin grey one. Returns the PNG file's bytes.
+/// right ones in a thin green one. Returns the PNG file's bytes.
 ///
 /// Small images are scaled by a whole factor, so that their pixels stay sharp;
 /// the query is drawn about twice as large where its neighbours take two lines

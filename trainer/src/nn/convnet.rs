@@ -135,6 +135,11 @@ impl ConvNet {
         &self.network
     }
 
+    /// Images that one thread takes through all layers at a time.
+    pub fn chunk_images(&self) -> usize {
+        self.chunk
+    }
+
     /// Space for batches of up to `images`, with gradients if `training`.
     pub fn state(&self, images: usize, training: bool) -> State {
         let chunk = self.chunk(training);
@@ -182,21 +187,35 @@ impl ConvNet {
         mut features: ArrayViewMut2<'_, f32>,
         fill: impl Fn(usize, &mut [f32]) + Sync,
     ) {
-        assert_eq!(features.ncols(), self.network.embedding_len());
-        assert!(features.nrows() <= state.chunks.len() * self.chunk);
+        self.check(state, &features);
         state
             .chunks
             .par_iter_mut()
             .zip(features.axis_chunks_iter_mut(Axis(0), self.chunk).into_par_iter())
             .enumerate()
-            .for_each(|(c, (chunk, mut features))| {
-                let len = self.input.len();
-                for i in 0..features.nrows() {
-                    fill(c * self.chunk + i, &mut chunk.input[i * len..(i + 1) * len]);
-                }
-                let features = features.as_slice_mut().expect("standard layout");
-                self.arch.dispatch(Forward { net: self, packed, chunk, features });
+            .for_each(|(c, (chunk, features))| {
+                self.forward_chunk(packed, chunk, features, |i, to| fill(c * self.chunk + i, to));
             });
+    }
+
+    fn check(&self, state: &State, features: &ArrayViewMut2<'_, f32>) {
+        assert_eq!(features.ncols(), self.network.embedding_len());
+        assert!(features.nrows() <= state.chunks.len() * self.chunk);
+    }
+
+    fn forward_chunk(
+        &self,
+        packed: &Packed,
+        chunk: &mut Chunk,
+        mut features: ArrayViewMut2<'_, f32>,
+        fill: impl Fn(usize, &mut [f32]),
+    ) {
+        let len = self.input.len();
+        for (i, input) in chunk.input.chunks_exact_mut(len).take(features.nrows()).enumerate() {
+            fill(i, input);
+        }
+        let features = features.as_slice_mut().expect("standard layout");
+        self.arch.dispatch(Forward { net: self, packed, chunk, features });
     }
 
     /// From the gradient of the features `[B, E]` of the batch that
@@ -216,11 +235,56 @@ impl ConvNet {
         state.chunks[..used]
             .par_iter_mut()
             .zip(dfeatures.axis_chunks_iter(Axis(0), self.chunk).into_par_iter())
-            .for_each(|(chunk, dfeatures)| {
-                let dfeatures = dfeatures.to_slice().expect("standard layout");
-                self.arch.dispatch(Backward { net: self, packed, chunk, dfeatures });
-            });
-        let (first, others) = state.chunks[..used].split_first_mut().expect("a batch");
+            .for_each(|(chunk, dfeatures)| self.backward_chunk(packed, chunk, dfeatures));
+        self.add_gradients(&mut state.chunks[..used], gradient);
+    }
+
+    fn backward_chunk(&self, packed: &Packed, chunk: &mut Chunk, dfeatures: ArrayView2<'_, f32>) {
+        let dfeatures = dfeatures.to_slice().expect("standard layout");
+        self.arch.dispatch(Backward { net: self, packed, chunk, dfeatures });
+    }
+
+    /// [`ConvNet::forward`] and [`ConvNet::backward`] in one, for a loss that is
+    /// a sum over images: a thread takes a chunk through both. In between, for
+    /// each chunk, `loss(own, first, features, dfeatures)` makes the gradient of
+    /// the features of the images from `first` on; `own` is the chunk's element
+    /// of `of_chunks`, one for each [`ConvNet::chunk_images`] of the batch.
+    ///
+    /// # Panics
+    /// As those two; also when `dfeatures` is not as `features`, or `of_chunks`
+    /// too short.
+    pub fn forward_backward<T: Send>(
+        &self,
+        packed: &Packed,
+        state: &mut State,
+        (mut features, mut dfeatures): (ArrayViewMut2<'_, f32>, ArrayViewMut2<'_, f32>),
+        fill: impl Fn(usize, &mut [f32]) + Sync,
+        (of_chunks, loss): (
+            &mut [T],
+            impl Fn(&mut T, usize, ArrayView2<'_, f32>, ArrayViewMut2<'_, f32>) + Sync,
+        ),
+        gradient: &mut [f32],
+    ) {
+        self.check(state, &features);
+        assert_eq!(features.dim(), dfeatures.dim());
+        let used = features.nrows().div_ceil(self.chunk);
+        let chunks = state.chunks[..used].par_iter_mut().zip(&mut of_chunks[..used]);
+        let features = features.axis_chunks_iter_mut(Axis(0), self.chunk).into_par_iter();
+        let dfeatures = dfeatures.axis_chunks_iter_mut(Axis(0), self.chunk).into_par_iter();
+        chunks.zip(features.zip(dfeatures)).enumerate().for_each(
+            |(c, ((chunk, own), (mut features, mut dfeatures)))| {
+                let first = c * self.chunk;
+                self.forward_chunk(packed, chunk, features.view_mut(), |i, to| fill(first + i, to));
+                loss(own, first, features.view(), dfeatures.view_mut());
+                self.backward_chunk(packed, chunk, dfeatures.view());
+            },
+        );
+        self.add_gradients(&mut state.chunks[..used], gradient);
+    }
+
+    /// The sum over `chunks`, in their order, in the layout of the parameters.
+    fn add_gradients(&self, chunks: &mut [Chunk], gradient: &mut [f32]) {
+        let (first, others) = chunks.split_first_mut().expect("a batch");
         const BLOCK: usize = 4096;
         first.gradient.par_chunks_mut(BLOCK).enumerate().for_each(|(i, sum)| {
             for other in others.iter() {

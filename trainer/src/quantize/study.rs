@@ -49,6 +49,20 @@ impl Default for Options {
     }
 }
 
+impl Options {
+    /// With the least that has to be tried.
+    pub fn quick(seed: u64) -> Options {
+        Options {
+            calibration: Some(Calibration::P9999),
+            calibration_images: 1000,
+            validation_images: 1000,
+            thorough: false,
+            seed,
+            ..Options::default()
+        }
+    }
+}
+
 /// One way of quantising, measured on the validation images.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Trial {

@@ -31,5 +31,5 @@ pub use bootstrap::Interval;
 pub use evaluate::{ClassResult, EvaluateError, Evaluation, Options, evaluate};
 pub use metrics::{CUTOFFS, Metrics, average_precision, precision_recall};
 pub use ranking::{Ranker, Ties};
-pub use report::{per_class_table, table};
+pub use report::{Figure, FigureRow, RANKING, figure_rows, per_class_table, table};
 pub use search::search;

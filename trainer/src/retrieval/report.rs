@@ -83,7 +83,22 @@ fn intervals(evaluation: &Evaluation) -> Map<String, Value> {
 }
 
 /// A figure with its interval, as far as it is known.
-type Figure = Option<(f64, Option<Interval>)>;
+pub type Figure = Option<(f64, Option<Interval>)>;
+
+/// One figure of several evaluations.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FigureRow {
+    /// What it is called.
+    pub name: &'static str,
+    /// What it is.
+    pub definition: &'static str,
+    /// Of each evaluation; at least one has it.
+    pub figures: Vec<Figure>,
+}
+
+/// What the letters in the definitions are.
+pub const RANKING: &str = "A query ranks all other images by squared distance, equal ones by id; R of\n\
+     them are relevant, P(i) is the precision of the first i, rel(i) is 1 or 0.\n";
 
 /// A row of the table: name, definition, and how to get the figure.
 type Row = (&'static str, &'static str, fn(&Evaluation) -> Figure);
@@ -107,19 +122,23 @@ fn figure(evaluation: &Evaluation, metric: usize) -> Figure {
     Some((evaluation.mean.to_array()[metric], interval))
 }
 
+/// The figures of several evaluations; one that no evaluation has is left out.
+pub fn figure_rows(evaluations: &[(&str, &Evaluation)]) -> Vec<FigureRow> {
+    ROWS.into_iter()
+        .map(|(name, definition, get)| {
+            let figures = evaluations.iter().map(|(_, e)| get(e)).collect();
+            FigureRow { name, definition, figures }
+        })
+        .filter(|row| row.figures.iter().any(Option::is_some))
+        .collect()
+}
+
 /// Several evaluations side by side, one column each, for a terminal: every
 /// figure with its 95 % interval, then what each figure means.
 ///
 /// A figure that no evaluation has is left out.
 pub fn table(evaluations: &[(&str, &Evaluation)]) -> String {
-    let rows: Vec<_> = ROWS
-        .into_iter()
-        .map(|(name, definition, get)| {
-            let figures: Vec<Figure> = evaluations.iter().map(|(_, e)| get(e)).collect();
-            (name, definition, figures)
-        })
-        .filter(|(_, _, figures)| figures.iter().any(Option::is_some))
-        .collect();
+    let rows = figure_rows(evaluations);
     let counts = ["images", "queries", "without relevant"].into_iter().zip([
         (|e| e.images) as fn(&Evaluation) -> usize,
         |e| e.queries.len(),
@@ -129,20 +148,19 @@ pub fn table(evaluations: &[(&str, &Evaluation)]) -> String {
     lines.extend(counts.map(|(name, get)| {
         (name.to_string(), evaluations.iter().map(|(_, e)| get(e).to_string()).collect())
     }));
-    lines.extend(rows.iter().map(|(name, _, figures)| {
-        (name.to_string(), figures.iter().map(|&figure| cell(figure)).collect::<Vec<_>>())
+    lines.extend(rows.iter().map(|row| {
+        (row.name.to_string(), row.figures.iter().map(|&figure| cell(figure)).collect::<Vec<_>>())
     }));
 
     let name_width = name_width(&lines);
     let mut text = aligned(&lines);
     text.push('\n');
-    let figures = || rows.iter().flat_map(|(_, _, figures)| figures).flatten();
+    let figures = || rows.iter().flat_map(|row| &row.figures).flatten();
     if figures().any(|(_, interval)| interval.is_some()) {
         text.push_str("In brackets: 95 % bootstrap interval over queries (accuracy: images).\n");
     }
-    text.push_str("A query ranks all other images by squared distance, equal ones by id; R of\n");
-    text.push_str("them are relevant, P(i) is the precision of the first i, rel(i) is 1 or 0.\n");
-    for (name, definition, _) in &rows {
+    text.push_str(RANKING);
+    for FigureRow { name, definition, .. } in &rows {
         let _ = writeln!(text, "{name:name_width$}  {definition}");
     }
     text

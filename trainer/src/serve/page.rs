@@ -22,7 +22,7 @@ pub const FILES: &[PageFile] = &[
     PageFile {
         path: "/style.css",
         mime: "text/css; charset=utf-8",
-        content: include_str!("page/style.css"),
+        content: concat!(include_str!("page/theme.css"), include_str!("page/style.css")),
     },
     PageFile { path: "/icon.svg", mime: "image/svg+xml", content: include_str!("page/icon.svg") },
     PageFile { path: "/main.js", mime: SCRIPT, content: include_str!("page/main.js") },

@@ -32,6 +32,16 @@ pub enum SavedError {
         /// What is wrong.
         why: &'static str,
     },
+    /// Another version of this program has written it.
+    #[error("{}: of version {found}, the newest that this program reads is {newest}; use the program that wrote it, or give another file to --save", path.display())]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u8,
+        /// The newest version that is read.
+        newest: u8,
+    },
 }
 
 /// One item: what it is called, and the network's input.
@@ -79,7 +89,10 @@ pub fn load(path: &Path, shape: Shape) -> Result<Vec<SavedItem>, SavedError> {
     match bytes.strip_prefix(&MAGIC) {
         None => return Err(content("not a file of things enrolled on the page")),
         Some([VERSION, ..]) => {}
-        Some(_) => return Err(content("written by another version of this program")),
+        Some(&[found, ..]) => {
+            return Err(SavedError::Version { path: path.to_owned(), found, newest: VERSION });
+        }
+        Some([]) => return Err(content("the file is damaged")),
     }
     let saved: Saved = postcard::from_bytes_crc32(&bytes, CRC.digest())
         .map_err(|_| content("the file is damaged"))?;
@@ -172,6 +185,27 @@ mod tests {
         assert_eq!(faults, 8);
         let names: Vec<_> = load(&path, shape).unwrap().into_iter().map(|i| i.name).collect();
         assert_eq!(names, ["second"]);
+    }
+
+    /// Version 1: magic, version, height, width, channels, one item, its name,
+    /// its pixels, and the CRC-32.
+    const V1: &[u8] = b"LKENROLD\x01\x02\x03\x01\x01\x04m\xc3\xbcg\x06\x01\x02\x03\x04\x05\xff";
+    const V1_SUM: u32 = 0x01172131;
+
+    #[test]
+    fn version_1_is_read_and_a_newer_one_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x");
+        let item = SavedItem { name: "müg".into(), pixels: vec![1, 2, 3, 4, 5, 255] };
+        std::fs::write(&path, [V1, &V1_SUM.to_le_bytes()].concat()).unwrap();
+        assert_eq!(load(&path, SHAPE).unwrap(), [item]);
+
+        let mut newer = V1.to_vec();
+        newer[8] = 2;
+        newer.extend(CRC.checksum(&newer).to_le_bytes());
+        std::fs::write(&path, newer).unwrap();
+        let error = load(&path, SHAPE).unwrap_err().to_string();
+        assert!(error.contains("of version 2, the newest that this program reads is 1"), "{error}");
     }
 
     #[test]

@@ -69,6 +69,16 @@ pub enum CheckpointError {
         /// What is wrong.
         why: &'static str,
     },
+    /// Another version of this program has written it.
+    #[error("{}: a checkpoint of version {found}, the newest that this program reads is {newest}; go on with the program that wrote it, or remove it to train from the start", path.display())]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u8,
+        /// The newest version that is read.
+        newest: u8,
+    },
 }
 
 impl Checkpoint {
@@ -123,7 +133,11 @@ impl Checkpoint {
                     .map(|(checkpoint, begun)| Checkpoint { begun, ..checkpoint })
             }
             Some([WHOLE_EPOCHS, ..]) => postcard::from_bytes_crc32(&bytes, CRC.digest()),
-            Some(_) => return Err(content("a checkpoint of another version of this program")),
+            Some(&[found, ..]) => {
+                let path = path.to_owned();
+                return Err(CheckpointError::Version { path, found, newest: VERSION });
+            }
+            Some([]) => return Err(content("the checkpoint is damaged")),
         };
         let checkpoint = read.map_err(|_| content("the checkpoint is damaged"))?;
         let parameters = checkpoint.settings.training_network().parameters();

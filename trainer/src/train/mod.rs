@@ -6,9 +6,12 @@
 //! bytes of one that was never interrupted, on any number of threads.
 
 mod awake;
+mod batch;
 mod checkpoint;
+mod chunks;
 mod diagnostics;
 mod error;
+mod history;
 mod objective;
 mod options;
 mod recipe;
@@ -20,8 +23,9 @@ mod training;
 mod views;
 
 pub use checkpoint::{Checkpoint, CheckpointError};
-pub use diagnostics::{EpochStats, Warning};
+pub use diagnostics::{EpochStats, PairMeans, Warning};
 pub use error::TrainError;
+pub use history::{History, HistoryError};
 pub use objective::{Classifier, Head, Objective, PairLoss, PairTerm};
 pub use options::{Batches, LossName, OptimizerName, Options, OptionsError};
 pub use recipe::Recipe;

@@ -70,6 +70,11 @@ impl Objective {
         Objective { classifier: None, pairs, pixel_similarity: None }
     }
 
+    /// Whether it is a mean of losses of single images.
+    pub(super) fn is_on_images(&self) -> bool {
+        self.pairs.is_none() && self.pixel_similarity.is_none()
+    }
+
     pub(super) fn check(&self) -> Result<(), TrainError> {
         let positive = |x: f32| x.is_finite() && x > 0.0;
         require(self.classifier.is_some() || self.pairs.is_some(), "there must be a loss", "none")?;

@@ -1,6 +1,6 @@
 //! The objective of one batch, from features to the gradient of the features.
 
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
+use ndarray::{Array2, ArrayView2, ArrayViewMut1, ArrayViewMut2, s};
 
 use super::objective::{Classifier, Head, PairLoss, PairTerm};
 use super::{Objective, Settings, StepStats};
@@ -69,8 +69,9 @@ impl Terms {
     }
 
     /// The objective of the batch that `state` holds, whose features are the
-    /// first rows of `features`, one for each label. Overwrites those of `dfeatures` and, in `gradient`, the classifier's
-    /// part. `None` when the batch has no pair to compare.
+    /// first rows of `features`, one for each label. Overwrites those of
+    /// `dfeatures` and, in `gradient`, the classifier's part. `None` when the
+    /// batch has no pair to compare.
     pub fn evaluate(
         &mut self,
         parameters: &Parameters,
@@ -80,29 +81,11 @@ impl Terms {
         gradient: &mut Parameters,
     ) -> Option<StepStats> {
         let labels = targets.labels;
-        let mut stats = StepStats { images: labels.len(), ..StepStats::default() };
         let rows = s![..labels.len(), ..];
         let (features, mut dfeatures) = (features.slice(rows), dfeatures.slice_mut(rows));
-        if !self.embeddings.is_empty() {
-            normalize_forward(features, self.embeddings.slice_mut(rows));
-        }
-        dfeatures.fill(0.0);
-        if let Some(Classifier { head, label_smoothing }) = self.objective.classifier {
-            match head {
-                Head::Linear => self.linear(
-                    parameters,
-                    features,
-                    (targets, label_smoothing),
-                    dfeatures.view_mut(),
-                    gradient,
-                    &mut stats,
-                ),
-                Head::Cosine(loss) => {
-                    self.cosine(loss, parameters, (targets, label_smoothing), gradient, &mut stats);
-                    self.add_through_norm(features, dfeatures.view_mut(), 1.0);
-                }
-            }
-        }
+        let dclassifier = gradient.classifier_mut();
+        let mut stats =
+            self.on_images(parameters, features, targets, dfeatures.view_mut(), dclassifier);
         if let Some(PairTerm { loss, weight }) = self.objective.pairs {
             let value = self.on_pairs(loss, labels, &mut stats)?;
             stats.loss += f64::from(weight) * value;
@@ -117,6 +100,40 @@ impl Terms {
             self.add_through_norm(features, dfeatures, weight);
         }
         Some(stats)
+    }
+
+    /// The part of the objective that is a mean of losses of single images: the
+    /// classifier's. Overwrites `dfeatures` and `dclassifier`, the gradients of
+    /// its weights and bias; leaves the embeddings where a part on pairs looks
+    /// for them.
+    pub fn on_images(
+        &mut self,
+        parameters: &Parameters,
+        features: ArrayView2<'_, f32>,
+        targets: Targets<'_>,
+        mut dfeatures: ArrayViewMut2<'_, f32>,
+        dclassifier: (ArrayViewMut2<'_, f32>, ArrayViewMut1<'_, f32>),
+    ) -> StepStats {
+        let images = targets.labels.len();
+        let mut stats = StepStats { images, ..StepStats::default() };
+        if !self.embeddings.is_empty() {
+            normalize_forward(features, self.embeddings.slice_mut(s![..images, ..]));
+        }
+        dfeatures.fill(0.0);
+        let Some(Classifier { head, label_smoothing }) = self.objective.classifier else {
+            return stats;
+        };
+        let targets = (targets, label_smoothing);
+        match head {
+            Head::Linear => {
+                self.linear(parameters, features, targets, dfeatures, dclassifier, &mut stats);
+            }
+            Head::Cosine(loss) => {
+                self.cosine(loss, parameters, targets, dclassifier, &mut stats);
+                self.add_through_norm(features, dfeatures, 1.0);
+            }
+        }
+        stats
     }
 
     /// Adds what the gradient of the embeddings, times `weight`, is of the features.
@@ -138,7 +155,7 @@ impl Terms {
         features: ArrayView2<'_, f32>,
         (targets, smoothing): (Targets<'_>, f32),
         dfeatures: ArrayViewMut2<'_, f32>,
-        gradient: &mut Parameters,
+        (dweight, dbias): (ArrayViewMut2<'_, f32>, ArrayViewMut1<'_, f32>),
         stats: &mut StepStats,
     ) {
         let Targets { labels, mixed } = targets;
@@ -154,7 +171,6 @@ impl Terms {
             mix(self.dlogits.slice_mut(rows), dmixed.view(), share);
         }
         stats.correct = Some(predicted(logits, labels).filter(|&right| right).count());
-        let (dweight, dbias) = gradient.classifier_mut();
         let dlogits = self.dlogits.slice(rows);
         linear_backward(features, weight, dlogits, dweight, dbias, dfeatures);
     }
@@ -165,14 +181,13 @@ impl Terms {
         loss: CosineSoftmax,
         parameters: &Parameters,
         (targets, smoothing): (Targets<'_>, f32),
-        gradient: &mut Parameters,
+        (mut dw, mut dbias): (ArrayViewMut2<'_, f32>, ArrayViewMut1<'_, f32>),
         stats: &mut StepStats,
     ) {
         let Targets { labels, mixed } = targets;
         let rows = s![..labels.len(), ..];
         let f = self.embeddings.slice(rows);
         let w = parameters.classifier().0;
-        let (mut dw, mut dbias) = gradient.classifier_mut();
         dbias.fill(0.0);
         let buffers = &mut self.cosine;
         let mut df = self.dembeddings.slice_mut(rows);

@@ -4,20 +4,18 @@ use std::ops::ControlFlow;
 
 use lookalike::Network;
 use ndarray::{Array2, s};
-use rand::RngExt;
 use rand::seq::SliceRandom;
 
 use super::awake::with_threads_awake;
+use super::batch::Batch;
 use super::checkpoint::{Begun, CRC};
-use super::terms::{Targets, Terms};
+use super::chunks::{self, ChunkTerms, Loss};
 use super::{Checkpoint, Classifier, EpochStats, Head, Settings, TrainError};
 use crate::data::{Batches, Dataset, Sampler};
 use crate::loss::TripletStats;
-use crate::nn::{
-    ConvNet, NORM_CHUNK, Packed, Parameters, Population, State, fill_input, normalize_forward,
-};
+use crate::nn::{ConvNet, Packed, Parameters, Population, State, fill_input, normalize_forward};
 use crate::optim::{Average, Optimizer};
-use crate::rng::{Purpose, Xoshiro256PlusPlus, stream};
+use crate::rng::{Purpose, stream};
 
 /// A run in progress. Works on rayon's current pool.
 pub struct Training<'d> {
@@ -32,28 +30,9 @@ pub struct Training<'d> {
     history: Vec<EpochStats>,
     /// Of an epoch that was stopped, what is done.
     begun: Option<Begun>,
-    terms: Terms,
+    loss: Loss,
     batch: Batch,
     buffers: Buffers,
-}
-
-/// The images of a step.
-struct Batch {
-    indices: Vec<u32>,
-    /// The view of each.
-    views: Vec<u16>,
-    /// Views of a class apart.
-    labels: Vec<u16>,
-    /// With mixup, the place in the batch of the image that is mixed into each.
-    partners: Vec<u32>,
-    /// The labels of those.
-    mixed: Vec<u16>,
-    /// Their share.
-    share: f32,
-    /// Images drawn in this epoch before these.
-    before: u64,
-    /// The most images.
-    full: usize,
 }
 
 /// What a step works on, reused from step to step.
@@ -108,7 +87,7 @@ impl<'d> Training<'d> {
             ),
             history: Vec::new(),
             begun: None,
-            terms: Terms::new(&settings, full),
+            loss: Loss::new(&settings, &net, full),
             batch: Batch::new(full),
             buffers: Buffers::new(&net, full),
             net,
@@ -208,7 +187,7 @@ impl<'d> Training<'d> {
     /// is left out of an epoch: statistics of few images are poor ones.
     pub fn batches_per_epoch(&self) -> usize {
         let all = self.batches.per_epoch();
-        let has_rest = all * self.batch.full > self.data.len();
+        let has_rest = all * self.batch.full() > self.data.len();
         all - usize::from(self.settings.batch_norm && has_rest && all > 1 && self.is_shuffled())
     }
 
@@ -243,7 +222,7 @@ impl<'d> Training<'d> {
         let Buffers { mut packed, mut state, mut features, .. } = self.buffers.clone();
         packed.pack(&parameters.values);
         let mut population = Population::new(&self.net);
-        let full = self.batch.full;
+        let full = self.batch.full();
         let mut order: Vec<u32> = (0..self.data.len() as u32).collect();
         order.shuffle(&mut stream(self.settings.seed, Purpose::Selection, 0));
         for batch in order.chunks_exact(full) {
@@ -290,11 +269,12 @@ impl<'d> Training<'d> {
         let steps = per_epoch * u64::from(self.settings.epochs);
         let Begun { batches: done, mut sums } = self.begun.take().unwrap_or_default();
         self.batches.start_epoch(u64::from(epoch));
-        self.batch.before = 0;
+        self.batch.start_epoch();
         let mut rng = stream(self.settings.seed, Purpose::Views, u64::from(epoch));
         let stopped = with_threads_awake(|| {
             for batch in 0..per_epoch {
-                self.next_batch(&mut rng);
+                let drawn = self.batches.next_batch().unwrap_or_default();
+                self.batch.draw(drawn, &self.settings, self.data, &mut rng);
                 // What is done is drawn again, so that the rest is what it would have been.
                 if batch >= u64::from(done) {
                     let step = per_epoch * u64::from(epoch) + batch;
@@ -306,7 +286,6 @@ impl<'d> Training<'d> {
                         return Ok(Some(batch as u32 + 1));
                     }
                 }
-                self.batch.before += self.batch.indices.len() as u64;
             }
             Ok::<_, TrainError>(None)
         })?;
@@ -319,77 +298,40 @@ impl<'d> Training<'d> {
         Ok(Some(stats))
     }
 
-    /// Draws a batch; views and what is mixed come from `rng`.
-    fn next_batch(&mut self, rng: &mut Xoshiro256PlusPlus) {
-        let indices = self.batches.next_batch().unwrap_or_default();
-        let batch = &mut self.batch;
-        batch.indices.clear();
-        // A P x K batch comes class after class: dealt out, every chunk that
-        // is normalised by itself has its share of each.
-        let hands = match self.settings.batch_norm {
-            true => indices.len().div_ceil(NORM_CHUNK).max(1),
-            false => 1,
-        };
-        for hand in 0..hands {
-            batch.indices.extend(indices.iter().skip(hand).step_by(hands));
-        }
-        batch.views.clear();
-        batch.labels.clear();
-        let classes = match self.settings.network.classes() {
-            0 => self.data.class_count(),
-            classes => classes,
-        };
-        let views = self.settings.views.count();
-        for &i in &batch.indices {
-            let view = if views > 1 { rng.random_range(0..views) } else { 0 };
-            batch.views.push(view);
-            batch.labels.push(self.data.labels[i as usize] + view * classes as u16);
-        }
-        if self.settings.mixup {
-            batch.share = rng.random();
-            batch.partners.clear();
-            batch.partners.extend(0..batch.labels.len() as u32);
-            batch.partners.shuffle(rng);
-            batch.mixed.clear();
-            batch.mixed.extend(batch.partners.iter().map(|&i| batch.labels[i as usize]));
-        }
-    }
-
     /// One batch: forward, loss, backward, optimiser.
     fn step(&mut self, lr: f32, (epoch, batch): (u32, usize)) -> Result<StepStats, TrainError> {
         let (data, drawn, settings) = (self.data, &self.batch, &self.settings);
         let b = &mut self.buffers;
         b.packed.pack(&self.parameters.values);
-        let rows = s![..drawn.labels.len(), ..];
-        let first = (u64::from(epoch) << 32) + drawn.before;
-        let show = |i: usize, input: &mut [f32]| {
-            let image = data.image(drawn.indices[i] as usize);
-            let view = settings.views.view(drawn.views[i]);
-            let mut rng = stream(settings.seed, Purpose::Augmentation, first + i as u64);
-            settings.augmentation.apply(&mut rng, view, image, data.shape, input);
-        };
-        self.net.forward(&b.packed, &mut b.state, b.features.slice_mut(rows), |i, input| {
-            show(i, input);
-            if settings.mixup {
-                let mut other = vec![0.0; input.len()];
-                show(drawn.partners[i] as usize, &mut other);
-                for (x, other) in input.iter_mut().zip(other) {
-                    *x += drawn.share * (other - *x);
-                }
+        let rows = s![..drawn.len(), ..];
+        let fill = |i: usize, input: &mut [f32]| drawn.show(i, epoch, settings, data, input);
+        let targets = drawn.targets();
+        let parameters = &self.parameters;
+        let stats = match &mut self.loss {
+            Loss::Batch(terms) => {
+                self.net.forward(&b.packed, &mut b.state, b.features.slice_mut(rows), fill);
+                let seen = (&b.state, &b.features);
+                terms.evaluate(parameters, seen, targets, &mut b.dfeatures, &mut b.gradient)
             }
-        });
-        let mixed = settings.mixup.then_some((drawn.mixed.as_slice(), drawn.share));
-        let stats = self.terms.evaluate(
-            &self.parameters,
-            (&b.state, &b.features),
-            Targets { labels: &drawn.labels, mixed },
-            &mut b.dfeatures,
-            &mut b.gradient,
-        );
+            Loss::Chunks(chunks) => {
+                self.net.forward_backward(
+                    &b.packed,
+                    &mut b.state,
+                    (b.features.slice_mut(rows), b.dfeatures.slice_mut(rows)),
+                    fill,
+                    (chunks, |chunk: &mut ChunkTerms, first, f, df| {
+                        chunk.evaluate(parameters, targets, first, f, df)
+                    }),
+                    &mut b.gradient.values,
+                );
+                let used = drawn.len().div_ceil(self.net.chunk_images());
+                Some(chunks::sum(&chunks[..used], &mut b.gradient))
+            }
+        };
         let Some(stats) = stats else {
             // The rest of the data may be too little for a triplet; a full
             // batch never should be.
-            return if drawn.labels.len() < drawn.full {
+            return if drawn.len() < drawn.full() {
                 Ok(StepStats::default())
             } else {
                 Err(TrainError::NoTriplet { epoch, batch })
@@ -400,8 +342,10 @@ impl<'d> Training<'d> {
             return Err(not_finite("loss", stats.loss));
         }
 
-        let dfeatures = b.dfeatures.slice(rows);
-        self.net.backward(&b.packed, &mut b.state, dfeatures, &mut b.gradient.values);
+        if let Loss::Batch(_) = self.loss {
+            let dfeatures = b.dfeatures.slice(rows);
+            self.net.backward(&b.packed, &mut b.state, dfeatures, &mut b.gradient.values);
+        }
         if let Some(&g) = b.gradient.values.iter().find(|g| !g.is_finite()) {
             return Err(not_finite("gradient", f64::from(g)));
         }
@@ -410,22 +354,6 @@ impl<'d> Training<'d> {
             average.update(&self.parameters.values);
         }
         Ok(stats)
-    }
-}
-
-impl Batch {
-    fn new(full: usize) -> Batch {
-        let labels = || Vec::with_capacity(full);
-        Batch {
-            indices: Vec::with_capacity(full),
-            views: labels(),
-            labels: labels(),
-            partners: Vec::new(),
-            mixed: Vec::new(),
-            share: 0.0,
-            before: 0,
-            full,
-        }
     }
 }
 

@@ -20,7 +20,7 @@ fn limited(bench: &Bench, bytes: usize, arguments: &str) -> Output {
 const COMMANDS: &[(&str, &[&str])] = &[
     (
         "train --loss cross-entropy --data data --widths 4,4,8 --epochs 2 --seed 9 --out a.model",
-        &["a.model.checkpoint", "a.model", "a.model.toml"],
+        &["a.model.checkpoint", "a.model", "a.model.history.json", "a.model.toml"],
     ),
     ("calibrate a.model --data data --false-accept-rate 0.1", &["a.model"]),
     ("quantize a.model --data data --packing compact --out a.int8.model", &["a.int8.model"]),
@@ -161,7 +161,10 @@ fn on_a_full_disk_a_run_stops_and_goes_on_when_there_is_room() {
             .unwrap();
         let (printed, said) = (text(&output.stdout), text(&output.stderr));
         assert!(!said.contains("panicked"), "{free}: {said}");
-        assert!(printed.ends_with("same\na.model\na.model.toml\n"), "{free}: {printed}{said}");
+        assert!(
+            printed.ends_with("same\na.model\na.model.history.json\na.model.toml\n"),
+            "{free}: {printed}{said}"
+        );
         if !printed.contains("fits") {
             refused += 1;
             assert!(said.contains("No space left on device"), "{free}: {said}");

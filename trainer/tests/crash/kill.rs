@@ -70,16 +70,19 @@ fn kill(wanted: usize, seed: u64) {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         ends += 1;
         assert!(bench.read("killed.model") == expected, "after {kills} kills");
-        for name in ["killed.model", "killed.model.toml"] {
+        for name in ["killed.model", "killed.model.history.json", "killed.model.toml"] {
             std::fs::remove_file(bench.path(name)).unwrap();
         }
     }
     bench.ok(&run);
     assert!(bench.read("killed.model") == expected);
     assert_eq!(bench.read("killed.model.toml"), settings);
+    assert_eq!(bench.read("killed.model.history.json"), bench.read("whole.model.history.json"));
     // Nothing else: no lock, no checkpoint, no temporary file.
     let mut all = undisturbed;
-    all.extend(["killed.model", "killed.model.toml"].map(String::from));
+    all.extend(
+        ["killed.model", "killed.model.history.json", "killed.model.toml"].map(String::from),
+    );
     all.sort();
     assert_eq!(names(&bench.path("")), all);
     println!(

@@ -56,5 +56,5 @@ fn a_lock_goes_with_its_process_even_if_that_is_killed() {
     first.kill();
     assert!(was_killed(first.wait().status));
     bench.ok(&format!("{run} --epochs 3 --restart"));
-    assert_eq!(names(&bench.path("")), ["a.model", "a.model.toml", "data"]);
+    assert_eq!(names(&bench.path("")), ["a.model", "a.model.history.json", "a.model.toml", "data"]);
 }

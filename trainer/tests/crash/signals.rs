@@ -38,7 +38,13 @@ fn a_signal_stops_a_run_after_a_batch_and_says_how_to_go_on() {
         assert!(said.contains("interrupted ") && !said.contains("error"), "{said}");
         assert!(said.contains("kept in a.model.checkpoint; go on with:\n  "), "{said}");
         assert!(!bench.path("a.model").exists());
-        let expected = ["a.model.checkpoint", "data", "whole.model", "whole.model.toml"];
+        let expected = [
+            "a.model.checkpoint",
+            "data",
+            "whole.model",
+            "whole.model.history.json",
+            "whole.model.toml",
+        ];
         assert_eq!(names(&bench.path("")), expected);
 
         // The command, as it is written, in a shell.
@@ -51,7 +57,7 @@ fn a_signal_stops_a_run_after_a_batch_and_says_how_to_go_on() {
         let place = said.split("interrupted ").nth(1).unwrap().split(';').next().unwrap();
         assert!(after.contains(&format!("going on {place}")), "{place}: {after}");
         assert!(bench.read("a.model") == bench.read("whole.model"), "{place}");
-        for name in ["a.model", "a.model.toml"] {
+        for name in ["a.model", "a.model.history.json", "a.model.toml"] {
             std::fs::remove_file(bench.path(name)).unwrap();
         }
     }
@@ -68,7 +74,7 @@ fn a_second_signal_ends_a_run_at_once() {
     assert!(!said.contains("interrupted"), "{said}");
     bench.ok(&format!("{TRAIN} a.model --resume"));
     assert!(bench.read("a.model") == bench.read("whole.model"));
-    assert_eq!(names(&bench.path("")).len(), 5);
+    assert_eq!(names(&bench.path("")).len(), 7);
 }
 
 /// What is enrolled has been written before it is confirmed, so there is nothing
@@ -84,6 +90,9 @@ fn serving_ends_at_a_signal_and_leaves_no_lock() {
         assert!(bench.path(".mine.lock").exists());
         run.signal(&[signal]);
         assert_eq!(run.wait().status.code(), Some(code));
-        assert_eq!(names(&bench.path("")), ["a.model", "a.model.toml", "data"]);
+        assert_eq!(
+            names(&bench.path("")),
+            ["a.model", "a.model.history.json", "a.model.toml", "data"]
+        );
     }
 }

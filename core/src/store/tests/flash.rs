@@ -71,6 +71,8 @@ pub struct Nor<const WRITE: usize, const ERASE: usize> {
     /// Words written and stages of erases so far.
     pub steps: u64,
     pub erases: u64,
+    /// Erases of each page.
+    pub wear: Vec<u32>,
     random: Random,
 }
 
@@ -84,8 +86,21 @@ impl<const WRITE: usize, const ERASE: usize> Nor<WRITE, ERASE> {
             stuck: None,
             steps: 0,
             erases: 0,
+            wear: vec![0; pages],
             random: Random(7),
         }
+    }
+
+    /// A flash that holds `bytes` from its start on, cut off at its end.
+    pub fn holding(bytes: &[u8], pages: usize) -> Self {
+        let mut flash = Self::new(pages);
+        for (byte, value) in flash.bytes.iter_mut().zip(bytes) {
+            *byte = *value;
+        }
+        for (programmed, word) in flash.programmed.iter_mut().zip(flash.bytes.chunks(WRITE)) {
+            *programmed = word.iter().any(|&byte| byte != 0xFF);
+        }
+        flash
     }
 
     pub fn with_power(&self, steps: u64) -> Self {
@@ -193,6 +208,7 @@ impl<const WRITE: usize, const ERASE: usize> NorFlash for Nor<WRITE, ERASE> {
                 }
             }
             self.erases += 1;
+            self.wear[page / ERASE] += 1;
             self.bytes[page..page + ERASE].fill(0xFF);
             self.programmed[page / WRITE..(page + ERASE) / WRITE].fill(false);
         }

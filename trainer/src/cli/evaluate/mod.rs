@@ -22,8 +22,8 @@ mod subject;
 
 use few_shot::FewShotOptions;
 pub use few_shot::few_shot;
-pub use subject::{Baseline, Subject};
-use subject::{ByName, subjects};
+use subject::ByName;
+pub use subject::{Baseline, Subject, subjects};
 
 /// Measure how well models retrieve.
 ///
@@ -115,14 +115,7 @@ impl Evaluate {
 
     /// The chosen classes of a split, as the input of a model.
     fn load(&self, split: Split, model: Option<&LoadedModel>) -> anyhow::Result<Dataset> {
-        let data = match model {
-            Some(model) => self.data.load_for(split, model)?,
-            None => self.data.load(split)?,
-        };
-        Ok(match self.only_classes.as_slice() {
-            [] => data,
-            only => data.filter_classes(&data.class_numbers(only)?, &[])?,
-        })
+        self.data.load_only(split, model, &self.only_classes)
     }
 
     fn measure_retrieval(
@@ -144,7 +137,7 @@ impl Evaluate {
         let mut evaluations = Vec::new();
         for (name, subject) in subjects {
             bar.set_message(format!("{name}: evaluating {} images", data.len()));
-            evaluations.push((name.as_str(), subject.evaluate(data, options)?));
+            evaluations.push((name.as_str(), subject.evaluate(data, options)?.0));
         }
         bar.finish_and_clear();
         let named: Vec<(&str, &Evaluation)> = evaluations.iter().map(|(n, e)| (*n, e)).collect();

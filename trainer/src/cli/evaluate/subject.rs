@@ -59,12 +59,27 @@ impl Subject {
         }
     }
 
-    /// Lets the images search one another.
-    pub fn evaluate(&self, data: &Dataset, options: Options<'_>) -> anyhow::Result<Evaluation> {
-        Ok(match self {
-            Subject::Model(model) => evaluate(model, data, options)?.0,
-            Subject::Pixels => evaluate_embeddings(&pixels(data), data, options)?,
-        })
+    /// Lets the images search one another; returns their embeddings as well.
+    pub fn evaluate(
+        &self,
+        data: &Dataset,
+        options: Options<'_>,
+    ) -> anyhow::Result<(Evaluation, Array2<f32>)> {
+        match self {
+            Subject::Model(model) => evaluate(model, data, options),
+            Subject::Pixels => {
+                let embeddings = pixels(data);
+                Ok((evaluate_embeddings(&embeddings, data, options)?, embeddings))
+            }
+        }
+    }
+
+    /// The model, if it is one.
+    pub fn model(&self) -> Option<&LoadedModel> {
+        match self {
+            Subject::Model(model) => Some(model),
+            Subject::Pixels => None,
+        }
     }
 }
 

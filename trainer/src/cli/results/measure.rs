@@ -145,7 +145,7 @@ impl Sets {
         let set = self.of(unseen.measured.0);
         let enrolment = self.enrolment(unseen);
         let images = set.test.filter_classes(&enrolment.unseen, &[])?;
-        let evaluation = subject.evaluate(&images, without_intervals())?;
+        let evaluation = subject.evaluate(&images, without_intervals())?.0;
         let figures = Figures::new(&evaluation, shots(subject, set, &enrolment)?);
         Ok(Measured { asked: self.asked(unseen.measured.0, &Measure::Unseen(*unseen)), figures })
     }
@@ -162,7 +162,7 @@ fn without_intervals() -> Options<'static> {
 }
 
 fn closed(subject: &Subject, test: &Dataset) -> anyhow::Result<Figures> {
-    Ok(Figures::new(&subject.evaluate(test, without_intervals())?, Vec::new()))
+    Ok(Figures::new(&subject.evaluate(test, without_intervals())?.0, Vec::new()))
 }
 
 fn shots(subject: &Subject, set: &Set, enrolment: &Enrolment) -> anyhow::Result<Vec<Shots>> {

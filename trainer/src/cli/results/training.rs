@@ -112,7 +112,7 @@ fn start<'d>(
     }
     let found = match Checkpoint::load(checkpoint) {
         Ok(found) => found,
-        Err(error @ CheckpointError::Content { .. }) => {
+        Err(error @ (CheckpointError::Content { .. } | CheckpointError::Version { .. })) => {
             print_line(format_args!("warning: {error}; starting the run again"));
             return Ok(training);
         }
