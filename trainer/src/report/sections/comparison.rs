@@ -7,12 +7,14 @@ use super::super::page::{Section, wide};
 use crate::device::grouped;
 use crate::retrieval::{Evaluation, Figure, FigureRow, RANKING, figure_rows};
 
+/// How many there are of something.
+type Count = fn(&Evaluation) -> usize;
+
 /// The section.
 pub fn section(report: &Report<'_>) -> Section {
     let evaluations = report.evaluations();
     let rows = figure_rows(&evaluations);
     let intervals = rows.iter().flat_map(|row| &row.figures).flatten().any(|f| f.1.is_some());
-    type Count = fn(&Evaluation) -> usize;
     let counts: [(&str, Count); 2] =
         [("queries", |e| e.queries.len()), ("without relevant", |e| e.queries_without_relevant)];
     let body = html! {
