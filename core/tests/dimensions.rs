@@ -94,7 +94,7 @@ fn the_largest_network_can_be_counted() {
     let largest = Network::new([16, 1024, 1024], [512; 3], 8, 4096).unwrap();
     for network in [largest, largest.without_classifier()] {
         let shapes = [network.input(), network.conv1(), network.pool1(), network.conv2()];
-        assert!(shapes.iter().chain([&network.pool2(), &network.conv3()]).all(|s| s.len() > 0));
+        assert!(shapes.iter().chain([&network.pool2(), &network.conv3()]).all(|s| !s.is_empty()));
         assert!(network.workspace_bytes() > 0 && network.multiply_accumulates()[1] > 1 << 32);
         assert!(model::layer_bytes(&network).iter().sum::<usize>() < 1 << 31);
         for packing in [Packing::Compact, Packing::Fast] {
@@ -119,7 +119,7 @@ fn extreme_coders_are_refused() {
                 continue;
             }
             let mut body: Vec<u8> = Vec::new();
-            [outputs, thresholds, 0, 0].map(|word| body.extend(word.to_le_bytes()));
+            body.extend([outputs, thresholds, 0, 0].into_iter().flat_map(u32::to_le_bytes));
             // The three convolutions and nothing behind them.
             body.resize(16 + 4 * (3 + 2 + 9 + 2 + 9 + 2), 128);
             let file = file(b"LKMODEL\0", &header, &body, body.len() as u64);

@@ -80,7 +80,6 @@ fn soak(operations: u32) {
                 searched += 1;
             }
             _ => {
-                drop(store);
                 store = Store::open(&mut flash, region.clone(), &model).unwrap();
                 restarts += 1;
             }
@@ -99,7 +98,6 @@ fn soak(operations: u32) {
         "{operations} operations: {enrolled} enrolments, {full} refused as full, {removed} \
          removals, {searched} searches, {restarts} restarts"
     );
-    drop(store);
     check_wear(&flash.wear, enrolled);
 }
 

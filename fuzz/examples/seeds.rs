@@ -240,7 +240,6 @@ fn stores() {
     let mut store =
         Store::<_, { store_operations::DIMENSION }>::open(&mut cut, region, &model).unwrap();
     assert!(store.compact().is_err());
-    drop(store);
     write("store_image", "torn", &cut.bytes);
 }
 

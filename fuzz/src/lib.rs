@@ -8,7 +8,13 @@
 pub mod c_calls;
 pub mod checkpoint;
 /// The emulated NOR flash of the store's own tests.
-#[allow(missing_docs, dead_code, unused_extern_crates, reason = "a file of the core's unit tests")]
+#[allow(
+    missing_docs,
+    dead_code,
+    unused_extern_crates,
+    clippy::should_implement_trait,
+    reason = "a file of the core's unit tests"
+)]
 #[path = "../../core/src/store/tests/flash.rs"]
 pub mod flash;
 pub mod gallery;

@@ -1,5 +1,6 @@
 extern crate std;
 
+#[allow(dead_code, reason = "tests beside the crate use it, too")]
 mod flash;
 mod misuse;
 mod power;
