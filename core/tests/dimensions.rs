@@ -119,9 +119,7 @@ fn extreme_coders_are_refused() {
                 continue;
             }
             let mut body: Vec<u8> = Vec::new();
-            for word in [outputs, thresholds, 0, 0] {
-                body.extend(word.to_le_bytes());
-            }
+            body.extend([outputs, thresholds, 0, 0].into_iter().flat_map(u32::to_le_bytes));
             // The three convolutions and nothing behind them.
             body.resize(16 + 4 * (3 + 2 + 9 + 2 + 9 + 2), 128);
             let file = file(b"LKMODEL\0", &header, &body, body.len() as u64);
