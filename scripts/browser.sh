@@ -34,9 +34,9 @@ if [ "$(cat "$tools/packages" 2>/dev/null)" != "$packages" ]; then
 fi
 
 say "building the program"
-cargo build --package lookalike-trainer --bin trainer
+cargo build --release --bin trainer
 
-export OUT BROWSER TRAINER="$PWD/target/debug/trainer" MODULES="$tools/node_modules" \
+export OUT BROWSER TRAINER="$PWD/target/release/trainer" MODULES="$tools/node_modules" \
     MNIST="$PWD/trainer/data/mnist" WEIGHTS="$PWD/tests/fixtures/pytorch-triplet.safetensors"
 node --test --test-reporter=spec tests/browser/serve.test.mjs tests/browser/report.test.mjs
 say "screenshots are in $OUT"
