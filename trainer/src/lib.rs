@@ -3,9 +3,8 @@
 //!
 //! The modules follow the data: [`data`] -> [`nn`] -> [`loss`] -> [`optim`],
 //! tied together by [`train`]; [`quantize`] turns a model into integers; then
-//! [`retrieval`] measures, [`files`] reads and writes, [`figures`] draws, [`report`]
-//! puts it all on one page, and
-//! [`serve`] shows it live in a browser.
+//! [`retrieval`] measures, [`files`] reads and writes, [`figures`] draws,
+//! [`report`] puts it all on one page, and [`serve`] shows it live in a browser.
 
 pub mod data;
 pub mod device;

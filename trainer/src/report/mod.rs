@@ -25,7 +25,7 @@ use crate::retrieval::{Evaluation, search};
 use crate::train::EpochStats;
 
 use confusion::Confusion;
-pub use found::Found;
+use found::Found;
 use map::Map;
 use picture::Pictures;
 
