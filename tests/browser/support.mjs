@@ -60,16 +60,23 @@ process.on("exit", () => {
   for (const profile of profiles) rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
 });
 
+// Milliseconds that anything may take: on a machine that is busy a picture of a
+// long page takes minutes.
+const PATIENCE = 600_000;
+
 // A browser with a new, empty profile, which is removed at the end.
-export function launch(options = {}) {
+export async function launch(options = {}) {
   const profile = mkdtempSync(join(tmpdir(), "lookalike-browser-"));
   profiles.push(profile);
-  return chromium.launchPersistentContext(profile, {
+  const context = await chromium.launchPersistentContext(profile, {
     executablePath: BROWSER,
     args: FLAGS,
     headless: true,
+    timeout: PATIENCE,
     ...options,
   });
+  context.setDefaultTimeout(PATIENCE);
+  return context;
 }
 
 // Notes what a page must not do, from now on: errors and warnings in its
@@ -161,5 +168,5 @@ export const overflow = (page) =>
   page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
 
 export async function screenshot(page, name) {
-  await page.screenshot({ path: out(`${name}.png`), fullPage: true });
+  await page.screenshot({ path: out(`${name}.png`), fullPage: true, timeout: PATIENCE });
 }
