@@ -37,7 +37,7 @@ for target in "$@"; do
     case $target in *_operations | c_calls) longest=512 ;; *) longest=16384 ;; esac
     # With its own limits: a picture may take 512 MiB, and -timeout is far above
     # what any input takes on a machine that does other things too.
-    TMPDIR=$([ -w /dev/shm ] && echo /dev/shm || echo "${TMPDIR:-/tmp}") \
+    ASAN_OPTIONS=detect_leaks=0 TMPDIR=$([ -w /dev/shm ] && echo /dev/shm || echo "${TMPDIR:-/tmp}") \
         "$out/build/$host/release/$target" "$out/corpus/$target" "fuzz/corpus/$target" \
         -max_total_time="$seconds" -max_len="$longest" -rss_limit_mb=4096 -timeout=60 \
         -detect_leaks=0 -print_final_stats=1 -artifact_prefix="$out/findings/$target/" \
