@@ -23,8 +23,8 @@ const MAX_BLOCK_ROWS: usize = 256;
 ///
 /// It depends on nothing else, above all not on the number of threads: the
 /// blocks, and the order in which their results are added up, are always the
-/// same. Where there are enough, they are whole groups of the 8 that are
-/// computed together.
+/// same. Where there are enough, they are whole groups of the 8 that
+/// AVX-512 computes together.
 pub fn block_rows(gallery_len: usize) -> usize {
     let rows = (BLOCK_VALUES / gallery_len.max(1)).clamp(1, MAX_BLOCK_ROWS);
     if rows < 8 { rows } else { rows / 8 * 8 }

@@ -12,7 +12,7 @@ use ndarray::{ArrayView2, Axis};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use crate::nn::lanes::{LANES, accumulate, for_each_column, store};
+use crate::nn::lanes::{LANES, accumulate, store};
 
 /// Items of a panel: two of the widest vectors.
 pub const PANEL: usize = 2 * LANES;
@@ -70,8 +70,21 @@ impl WithSimd for Products<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        /// Queries that are computed together.
-        const P: usize = 8;
+        // As many sums as leave registers for two vectors of items and a query.
+        if S::REGISTER_COUNT >= 32 {
+            self.tiles::<S, 8>(simd);
+        } else {
+            self.tiles::<S, 6>(simd);
+        }
+    }
+}
+
+impl Products<'_> {
+    /// Computes `P` queries together, with two vectors of items at a time.
+    #[inline(always)]
+    fn tiles<S: Simd, const P: usize>(self, simd: S) {
+        /// Vectors of items.
+        const V: usize = 2;
         let Products { queries, panels, items, offset, scale, out } = self;
         let width = panels.width;
         let count = out.len().checked_div(items.len()).unwrap_or(0);
@@ -90,7 +103,7 @@ impl WithSimd for Products<'_> {
                     inputs[p] = &queries[query * width..(query + 1) * width];
                 }
                 let mut tile = [[0.0; PANEL]; P];
-                for_each_column!(simd, PANEL, |lane, V| {
+                for lane in (0..PANEL).step_by(V * S::F32_LANES) {
                     let zero = [[simd.splat_f32s(0.0); V]; P];
                     let sums = accumulate(simd, zero, inputs, panel, PANEL, lane);
                     for p in 0..P {
@@ -100,7 +113,7 @@ impl WithSimd for Products<'_> {
                         }
                         store(simd, &mut tile[p], lane, &values);
                     }
-                });
+                }
                 for p in 0..P.min(count - query) {
                     let at = (query + p) * items.len() + column;
                     out[at..at + columns].copy_from_slice(&tile[p][..columns]);
