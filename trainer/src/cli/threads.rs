@@ -1,10 +1,12 @@
-//! `trainer bench threads`: what more threads gain in training.
+//! `trainer bench threads`: what more threads gain in training, and what the
+//! machine could give at most.
 
 use std::time::Instant;
 
 use clap::Args;
 use lookalike_trainer::data::Dataset;
 use lookalike_trainer::train::Training;
+use rayon::ThreadPool;
 use serde_json::{Value, json};
 
 use super::bench::BenchLoss;
@@ -35,27 +37,36 @@ impl Threads {
         let indices: Vec<u32> = (0..self.images.min(data.len() as u32)).collect();
         let data = data.subset(&indices);
         let settings = self.loss.settings(&data, self.batch_size, self.stretches)?;
-        let mut runs = Vec::new();
-        for &threads in &self.thread_counts {
+        let run = |threads: u32| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads as usize).build()?;
-            runs.push((pool, Training::new(settings, &data)?, Vec::new()));
-        }
+            anyhow::Ok((pool, Training::new(settings, &data)?))
+        };
+        let mut together =
+            self.thread_counts.iter().map(|&t| run(t)).collect::<Result<Vec<_>, _>>()?;
+        let most = self.thread_counts.iter().copied().max().unwrap_or(1);
+        let mut apart = (0..most).map(|_| run(1)).collect::<Result<Vec<_>, _>>()?;
+
+        let mut seconds = vec![Vec::new(); together.len()];
+        let mut seconds_apart = vec![Vec::new(); together.len()];
         for _ in 0..self.stretches {
-            for (pool, training, seconds) in &mut runs {
-                let started = Instant::now();
-                pool.install(|| training.epoch(|_| ()))?;
-                seconds.push(started.elapsed().as_secs_f64());
+            for (i, &threads) in self.thread_counts.iter().enumerate() {
+                seconds[i].push(timed(&mut together[i..=i])?);
+                seconds_apart[i].push(timed(&mut apart[..threads as usize])?);
             }
         }
-        let first = runs[0].2.clone();
-        let rows = self.thread_counts.iter().zip(&runs).map(|(threads, (_, _, seconds))| {
-            let gains = first.iter().zip(seconds).map(|(first, own)| first / own).collect();
-            let [lower, median, upper] = quartiles(gains);
+        let first = seconds[0].clone();
+        let rows = self.thread_counts.iter().enumerate().map(|(i, &threads)| {
+            let gains = first.iter().zip(&seconds[i]).map(|(first, own)| first / own);
+            let ceilings = (seconds_apart[0].iter().zip(&seconds_apart[i])).map(|(first, own)| {
+                f64::from(threads) / f64::from(self.thread_counts[0]) * first / own
+            });
+            let [lower, median, upper] = quartiles(gains.collect());
             json!({
                 "threads": threads,
-                "seconds": quartiles(seconds.clone())[1],
+                "seconds": quartiles(seconds[i].clone())[1],
                 "gain": median,
                 "gain_quartiles": [lower, upper],
+                "ceiling": quartiles(ceilings.collect())[1],
             })
         });
         Ok(json!({
@@ -65,6 +76,21 @@ impl Threads {
             "runs": rows.collect::<Vec<_>>(),
         }))
     }
+}
+
+/// Seconds until each of `runs`, all at once, has made an epoch.
+fn timed(runs: &mut [(ThreadPool, Training<'_>)]) -> anyhow::Result<f64> {
+    let started = Instant::now();
+    std::thread::scope(|scope| {
+        let epochs: Vec<_> = (runs.iter_mut())
+            .map(|(pool, training)| scope.spawn(|| pool.install(|| training.epoch(|_| ()))))
+            .collect();
+        epochs.into_iter().try_for_each(|epoch| {
+            epoch.join().expect("an epoch does not panic")?;
+            anyhow::Ok(())
+        })
+    })?;
+    Ok(started.elapsed().as_secs_f64())
 }
 
 /// The lower quartile, the median and the upper quartile.

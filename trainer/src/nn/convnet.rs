@@ -193,6 +193,7 @@ impl ConvNet {
             .par_iter_mut()
             .zip(features.axis_chunks_iter_mut(Axis(0), self.chunk).into_par_iter())
             .enumerate()
+            .with_max_len(1)
             .for_each(|(c, (chunk, features))| {
                 self.forward_chunk(packed, chunk, features, |i, to| fill(c * self.chunk + i, to));
             });
@@ -235,6 +236,7 @@ impl ConvNet {
         state.chunks[..used]
             .par_iter_mut()
             .zip(dfeatures.axis_chunks_iter(Axis(0), self.chunk).into_par_iter())
+            .with_max_len(1)
             .for_each(|(chunk, dfeatures)| self.backward_chunk(packed, chunk, dfeatures));
         self.add_gradients(&mut state.chunks[..used], gradient);
     }
@@ -271,7 +273,7 @@ impl ConvNet {
         let chunks = state.chunks[..used].par_iter_mut().zip(&mut of_chunks[..used]);
         let features = features.axis_chunks_iter_mut(Axis(0), self.chunk).into_par_iter();
         let dfeatures = dfeatures.axis_chunks_iter_mut(Axis(0), self.chunk).into_par_iter();
-        chunks.zip(features.zip(dfeatures)).enumerate().for_each(
+        chunks.zip(features.zip(dfeatures)).enumerate().with_max_len(1).for_each(
             |(c, ((chunk, own), (mut features, mut dfeatures)))| {
                 let first = c * self.chunk;
                 self.forward_chunk(packed, chunk, features.view_mut(), |i, to| fill(first + i, to));
