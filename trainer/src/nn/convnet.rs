@@ -13,7 +13,8 @@ use super::norm::Norm;
 use super::packed::{Layout, unpack_gradient};
 
 /// Images that one thread takes through all layers at a time. Fixed: the
-/// order in which gradients are added follows from it.
+/// order in which gradients are added follows from it. Threads take chunks one
+/// by one: with more at a time, one waits longer for the other at the end.
 pub const CHUNK: usize = 8;
 
 /// With batch normalisation, the most images of a chunk: its statistics are
