@@ -25,12 +25,13 @@ use super::output::print_json;
 /// Train one model.
 ///
 /// Options come from the command line, from `--config`, from `--recipe` and
-/// from the defaults, in this order of precedence. They are written beside the
-/// model as `FILE.toml`, which `--config` reads, and the figures of the epochs
-/// as `FILE.history.json`. After each epoch a checkpoint is written beside the
-/// model file; `--resume` goes on from it and ends with the same bytes as an
-/// undisturbed run. Ctrl-C writes one too, after the batch that is being
-/// trained; a second Ctrl-C ends at once.
+/// from the defaults, in this order of precedence; with `--loss` the losses of
+/// file and recipe are replaced, and what belongs to those. The options used are
+/// written beside the model as `FILE.toml`, which `--config` reads, and the
+/// figures of the epochs as `FILE.history.json`. After each epoch a checkpoint
+/// is written beside the model file; `--resume` goes on from it and ends with
+/// the same bytes as an undisturbed run. Ctrl-C writes one too, after the batch
+/// that is being trained; a second Ctrl-C ends at once.
 #[derive(Args)]
 #[command(after_help = "Example:
   trainer train --loss triplet --epochs 20 --out digits.model

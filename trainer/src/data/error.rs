@@ -139,12 +139,13 @@ pub enum DataError {
     },
     /// There are not enough training images for a validation split.
     #[error(
-        "{images} training images cannot be divided into `fit` and `validation`: at least {least} are needed"
+        "the training images cannot be divided into `fit` and `validation`: that takes a class \
+         with at least {least} images; the largest has {largest}"
     )]
     TooFewToDivide {
-        /// How many there are.
-        images: usize,
-        /// How many there must be.
+        /// Images of the largest class.
+        largest: usize,
+        /// How many it must have.
         least: usize,
     },
     /// A selection of classes leaves no image.

@@ -19,6 +19,7 @@ pub mod mnist;
 pub(crate) mod resample;
 mod sampler;
 mod source;
+mod validation;
 
 pub use augment::{Augmentation, Fill, View};
 pub use dataset::Dataset;

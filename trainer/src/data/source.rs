@@ -13,7 +13,7 @@ use lookalike::Shape;
 
 use super::folder::{self, Folder, FolderOptions, TestFraction};
 use super::idx::Idx;
-use super::{DataError, Dataset, ImageFileError, labelled, mnist};
+use super::{DataError, Dataset, ImageFileError, labelled, mnist, validation};
 
 /// The part of a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum)]
@@ -26,13 +26,10 @@ pub enum Split {
     /// The training images but those of `validation`: to learn from while
     /// settings are being chosen.
     Fit,
-    /// Every sixth training image, from the sixth on: to choose settings by,
-    /// so that the test images stay unseen.
+    /// One in six training images, taken in runs of each class's: to choose
+    /// settings by, so that the test images stay unseen.
     Validation,
 }
-
-/// One in so many training images is for validation.
-const VALIDATION: usize = 6;
 
 impl fmt::Display for Split {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -55,17 +52,6 @@ impl Split {
             Split::Train | Split::Fit => None,
         }
     }
-}
-
-/// The part of the training images that is `split`, [`Split::Fit`] or
-/// [`Split::Validation`].
-fn part(train: &Dataset, split: Split) -> Result<Dataset, DataError> {
-    if train.len() < VALIDATION {
-        return Err(DataError::TooFewToDivide { images: train.len(), least: VALIDATION });
-    }
-    let wanted = split == Split::Validation;
-    let is_wanted = |&i: &u32| (i as usize % VALIDATION == VALIDATION - 1) == wanted;
-    Ok(train.subset(&(0..train.len() as u32).filter(is_wanted).collect::<Vec<u32>>()))
 }
 
 /// Where images come from: the value of `--data`.
@@ -136,7 +122,7 @@ impl Source {
     pub fn load_with(&self, split: Split, options: &LoadOptions<'_>) -> Result<Loaded, DataError> {
         if matches!(split, Split::Fit | Split::Validation) {
             let Loaded { dataset, skipped } = self.load_with(Split::Train, options)?;
-            return Ok(Loaded { dataset: part(&dataset, split)?, skipped });
+            return Ok(Loaded { dataset: validation::part(&dataset, split)?, skipped });
         }
         if let Some(folder) = self.folder()? {
             let LoadOptions { input, class_names, test_fraction, skip_unreadable } = *options;
@@ -365,23 +351,14 @@ mod tests {
     #[test]
     fn fit_and_validation_divide_the_training_images() {
         let directory = tempfile::tempdir().unwrap();
-        let labels: Vec<u8> = (0..20).collect();
-        write(directory.path(), "train", "", &labels);
-        let validation = load(directory.path(), Split::Validation).unwrap();
-        assert_eq!(
-            (validation.labels.as_slice(), validation.class_count()),
-            (&[5, 11, 17][..], 20)
-        );
-        assert!(validation.image(1).iter().all(|&pixel| pixel == 11));
-        let fit = load(directory.path(), Split::Fit).unwrap();
-        let others = (0..20).filter(|label| !validation.labels.contains(label));
-        assert_eq!((fit.labels, fit.class_names.len()), (others.collect(), 20));
-        assert_eq!(Source::Mnist.load(Split::Validation).unwrap().len(), 10_000);
+        write(directory.path(), "train", "", &[0, 0, 0, 0, 0, 0, 3]);
+        assert_eq!(load(directory.path(), Split::Validation).unwrap().labels, [0]);
+        assert_eq!(load(directory.path(), Split::Fit).unwrap().labels, [0, 0, 0, 0, 0, 3]);
 
-        write(directory.path(), "train", "", &labels[..5]);
+        write(directory.path(), "train", "", &[0, 0, 0, 0, 0, 3]);
         for split in [Split::Fit, Split::Validation] {
             let error = load(directory.path(), split).unwrap_err().to_string();
-            assert!(error.contains("5 training images"), "{error}");
+            assert!(error.contains("at least 6 images; the largest has 5"), "{error}");
         }
     }
 

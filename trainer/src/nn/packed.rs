@@ -93,12 +93,18 @@ impl Packed {
             let bias = &parameters[tensors[2 * layer + 1].range()];
             to[..bias.len()].copy_from_slice(bias);
         }
-        // The third convolution is about as much work as the other two.
+        // Two thirds of the third convolution are as much work as all the rest.
+        let of_taps = |taps: usize| taps * layout.weights[2].len() / 9;
+        let (w3, w3_rest) = w3.split_at_mut(of_taps(6));
+        let (backward3, backward3_rest) = conv3_backward.split_at_mut(of_taps(6));
         rayon::join(
-            || kernels(2).pack(from(2), w3, Some((conv3_backward, Transposed::TapFirst))),
+            || kernels(2).pack(from(2), 0..6, w3, Some((backward3, Transposed::TapFirst))),
             || {
-                kernels(0).pack(from(0), w1, None);
-                kernels(1).pack(from(1), w2, Some((conv2_backward, Transposed::OutFirst)));
+                let backward = Some((backward3_rest, Transposed::TapFirst));
+                kernels(2).pack(from(2), 6..9, w3_rest, backward);
+                kernels(0).pack(from(0), 0..9, w1, None);
+                let backward = Some((conv2_backward.as_mut_slice(), Transposed::OutFirst));
+                kernels(1).pack(from(1), 0..9, w2, backward);
             },
         );
     }
@@ -133,20 +139,27 @@ pub(super) fn unpack_gradient(
     gradient: &mut [f32],
 ) {
     let tensors = network.tensors();
-    let unpack = |layer: usize, to: &mut [f32]| {
-        let [weight, bias] = [&tensors[2 * layer], &tensors[2 * layer + 1]];
-        let kernels = Kernels::new(weight.shape(), layout, layer);
-        let (weights, biases) = to.split_at_mut(weight.len());
-        kernels.unpack(&packed[layout.weights[layer].clone()], weights, layer == 1);
-        biases.copy_from_slice(&packed[layout.biases[layer].clone()][..bias.len()]);
+    let unpack = |layer: usize, first: usize, to: &mut [f32]| {
+        let kernels = Kernels::new(tensors[2 * layer].shape(), layout, layer);
+        kernels.unpack(&packed[layout.weights[layer].clone()], first, to, layer == 1);
     };
-    let len = |layer: usize| tensors[2 * layer].len() + tensors[2 * layer + 1].len();
-    let [one, two, three] = split(gradient, [0, 1, 2].map(len));
+    let mut rest = gradient;
+    let mut next = |len: usize| rest.split_off_mut(..len).expect("the trunk's gradient");
+    let [one, two, three] = [0, 1, 2].map(|layer| {
+        let [weights, biases] = [0, 1].map(|of| next(tensors[2 * layer + of].len()));
+        biases.copy_from_slice(&packed[layout.biases[layer].clone()][..biases.len()]);
+        weights
+    });
+    // About five eighths of the third convolution are as much work as all the rest.
+    let outputs = tensors[4].shape()[0];
+    let half = outputs * 5 / 8;
+    let (three, three_rest) = three.split_at_mut(three.len() / outputs * half);
     rayon::join(
-        || unpack(2, three),
+        || unpack(2, 0, three),
         || {
-            unpack(0, one);
-            unpack(1, two);
+            unpack(2, half, three_rest);
+            unpack(0, 0, one);
+            unpack(1, 0, two);
         },
     );
 }
@@ -173,16 +186,18 @@ impl Kernels {
         }
     }
 
-    /// From PyTorch's `[out][in][ky][kx]`.
+    /// The `taps` of PyTorch's `[out][in][ky][kx]`, where `forward` and what is
+    /// [`Transposed::TapFirst`] hold these alone.
     fn pack(
         &self,
         from: &[f32],
+        taps: Range<usize>,
         forward: &mut [f32],
-        mut backward: Option<(&mut Vec<f32>, Transposed)>,
+        mut backward: Option<(&mut [f32], Transposed)>,
     ) {
         for (o, kernels) in from.chunks_exact(9 * self.inp).enumerate() {
-            for (i, taps) in kernels.chunks_exact(9).enumerate() {
-                for (tap, &w) in taps.iter().enumerate() {
+            for (i, kernel) in kernels.chunks_exact(9).enumerate() {
+                for (tap, &w) in kernel[taps.clone()].iter().enumerate() {
                     forward[(tap * self.inp_padded + i) * self.out_padded + o] = w;
                     if let Some((to, order)) = &mut backward {
                         let row = match order {
@@ -197,9 +212,9 @@ impl Kernels {
     }
 
     /// To PyTorch's order from `[ky][kx][in][out]`, or from `[out][ky][kx][in]`
-    /// if `out_first`.
-    fn unpack(&self, from: &[f32], to: &mut [f32], out_first: bool) {
-        for (o, kernels) in to.chunks_exact_mut(9 * self.inp).enumerate() {
+    /// if `out_first`: outputs from `first` on, as many as `to` has space for.
+    fn unpack(&self, from: &[f32], first: usize, to: &mut [f32], out_first: bool) {
+        for (o, kernels) in (first..).zip(to.chunks_exact_mut(9 * self.inp)) {
             for (i, taps) in kernels.chunks_exact_mut(9).enumerate() {
                 for (tap, w) in taps.iter_mut().enumerate() {
                     *w = match out_first {

@@ -106,8 +106,8 @@ impl fmt::Display for Warning {
         f.write_str(match self {
             Warning::Collapsed => {
                 "the embedding has collapsed: all images lie on one point and nothing sets them \
-                 apart again; lower --lr, use --batch-norm, with triplets --margin soft or --mining \
-                 all, or start from a trained model with --init"
+                 apart again; use --batch-norm, lower --lr, with triplets use --mining all, or \
+                 start from a trained model with --init"
             }
             Warning::NothingActive => {
                 "no triplet is active, so nothing is learned any more; raise --margin, use \

@@ -279,11 +279,20 @@ impl Options {
         toml::to_string(self).expect("options are TOML")
     }
 
-    /// These options, and those of `base` where these are silent.
+    fn to_table(&self) -> toml::Table {
+        toml::Table::try_from(self).expect("options are TOML")
+    }
+
+    /// These options, and those of `base` where these are silent. Other losses
+    /// than those of `base` do without what belongs to those.
     pub fn over(&self, base: &Options) -> Options {
-        let table = |options: &Options| toml::Table::try_from(options).expect("options are TOML");
-        let mut all = table(base);
-        all.extend(table(self));
+        let mut all = base.to_table();
+        if let Some(losses) = &self.loss {
+            for (option, _) in of_losses(losses).into_iter().filter(|(_, with)| with.is_some()) {
+                all.remove(option);
+            }
+        }
+        all.extend(self.to_table());
         all.try_into().expect("options stay options")
     }
 
@@ -359,7 +368,12 @@ impl Options {
                 return usage("--loss takes one loss of a classifier and one on pairs");
             }
         }
-        self.check_losses(losses, &objective)?;
+        let given = self.to_table();
+        for (option, with) in of_losses(losses) {
+            if let Some(with) = with.filter(|_| given.contains_key(option)) {
+                return usage(format!("--{option} goes with {with} only"));
+            }
+        }
         Ok(objective)
     }
 
@@ -394,34 +408,6 @@ impl Options {
                 let temperature = self.temperature.unwrap_or(temperature);
                 Some(PairLoss::SupervisedContrastive(SupervisedContrastive { temperature }))
             }
-        }
-    }
-
-    /// Refuses options of losses that are not in use.
-    fn check_losses(&self, losses: &[LossName], objective: &Objective) -> Result<(), OptionsError> {
-        let has = |loss| losses.contains(&loss);
-        let triplet = (has(LossName::Triplet), "--loss triplet");
-        let cosine = (has(LossName::CosineSoftmax), "--loss cosine-softmax");
-        let tempered = (
-            has(LossName::SmoothAp) || has(LossName::SupervisedContrastive),
-            "--loss smooth-ap or supervised-contrastive",
-        );
-        let pairs = (objective.pairs.is_some(), "a loss on pairs");
-        let classifier = (objective.classifier.is_some(), "a classifier's loss");
-        let options = [
-            ("--cosine-scale", self.cosine_scale.is_some(), cosine),
-            ("--cosine-margin", self.cosine_margin.is_some(), cosine),
-            ("--margin", self.margin.is_some(), triplet),
-            ("--mining", self.mining.is_some(), triplet),
-            ("--reduction", self.reduction.is_some(), triplet),
-            ("--anchors", self.anchors.is_some(), triplet),
-            ("--temperature", self.temperature.is_some(), tempered),
-            ("--pair-weight", self.pair_weight.is_some(), pairs),
-            ("--label-smoothing", self.label_smoothing.is_some(), classifier),
-        ];
-        match options.into_iter().find(|&(_, given, (fits, _))| given && !fits) {
-            Some((option, _, (_, with))) => usage(format!("{option} goes with {with} only")),
-            None => Ok(()),
         }
     }
 
@@ -465,6 +451,32 @@ impl Options {
         let class_names = if objective.classifier.is_some() { &data.class_names[..] } else { &[] };
         self.family().network(data.shape, class_names).or_else(|error| usage(error.to_string()))
     }
+}
+
+/// The options that belong to losses, each with what it goes with where that is
+/// none of `losses`.
+fn of_losses(losses: &[LossName]) -> [(&'static str, Option<&'static str>); 9] {
+    use LossName::{CosineSoftmax, CrossEntropy, SmoothAp, SupervisedContrastive, Triplet};
+    let missing = |of: &[LossName], with| (!of.iter().any(|l| losses.contains(l))).then_some(with);
+    let triplet = missing(&[Triplet], "--loss triplet");
+    let cosine = missing(&[CosineSoftmax], "--loss cosine-softmax");
+    let temperature = missing(
+        &[SmoothAp, SupervisedContrastive],
+        "--loss smooth-ap or supervised-contrastive",
+    );
+    let pairs = missing(&[Triplet, SmoothAp, SupervisedContrastive], "a loss on pairs");
+    let classifier = missing(&[CrossEntropy, CosineSoftmax], "a classifier's loss");
+    [
+        ("cosine-scale", cosine),
+        ("cosine-margin", cosine),
+        ("margin", triplet),
+        ("mining", triplet),
+        ("reduction", triplet),
+        ("anchors", triplet),
+        ("temperature", temperature),
+        ("pair-weight", pairs),
+        ("label-smoothing", classifier),
+    ]
 }
 
 fn usage<T>(text: impl Into<String>) -> Result<T, OptionsError> {

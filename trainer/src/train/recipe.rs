@@ -34,6 +34,7 @@ impl Recipe {
 mod tests {
     use super::*;
     use crate::data::{Source, Split};
+    use crate::train::Objective;
 
     #[test]
     fn recipes_make_settings() {
@@ -43,5 +44,21 @@ mod tests {
             options.settings(&data).unwrap().check().unwrap();
             assert_eq!(Options::from_toml(&options.to_toml(), "").unwrap(), options);
         }
+    }
+
+    #[test]
+    fn another_loss_does_without_what_belongs_to_the_recipe_s() {
+        let data = Source::Mnist.load(Split::Test).unwrap();
+        let over = |toml, recipe: Recipe| {
+            let options = Options::from_toml(toml, "").unwrap().over(&recipe.options());
+            (options.clone(), options.settings(&data).unwrap().objective)
+        };
+        let (options, objective) = over("loss = ['cross-entropy']", Recipe::Best);
+        assert_eq!((options.pair_weight, options.lr), (None, Recipe::Best.options().lr));
+        assert_eq!(objective, Objective::CROSS_ENTROPY);
+        let (options, _) = over("loss = ['cross-entropy', 'smooth-ap']", Recipe::Best);
+        assert_eq!(options.pair_weight, Recipe::Best.options().pair_weight);
+        let (options, _) = over("loss = ['cross-entropy']", Recipe::OpenSet);
+        assert_eq!((options.cosine_scale, options.mixup), (None, Some(true)));
     }
 }

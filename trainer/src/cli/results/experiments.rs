@@ -198,7 +198,8 @@ struct Training {
 const PLAIN: &str = "epochs = 10";
 
 /// What the recipe `best` is given for garments.
-const GARMENTS: &str = "epochs = 30\nflip = true\nshift = 0\nrotate = 0\nscale = 0\nshear = 0";
+const GARMENTS: &str = "epochs = 30\nflip = true\nshift = 0\nrotate = 0\nscale = 0\nshear = 0\n\
+                        pair-weight = 1.0";
 
 const TRAININGS: [Training; 15] = [
     training(Data::Mnist, Classes::All, LOSSES, "epochs = 20"),
