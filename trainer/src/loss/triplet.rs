@@ -73,10 +73,6 @@ pub struct TripletStats {
     pub mined: u64,
     /// Of those, the ones whose term is above zero: with a soft margin, all.
     pub active: u64,
-    /// Mean distance of anchors to positives and to negatives.
-    pub mean_positive: f64,
-    /// See `mean_positive`.
-    pub mean_negative: f64,
 }
 
 impl Triplet {
@@ -174,17 +170,12 @@ struct Sums {
     mined: u64,
     active: u64,
     anchors_with_triplet: u64,
-    positive: (f64, u64),
-    negative: (f64, u64),
 }
 
 impl Sums {
     fn of(others: &Others) -> Sums {
-        let sum = |list: &[(f32, usize)]| {
-            (list.iter().map(|&(d, _)| f64::from(d)).sum::<f64>(), list.len() as u64)
-        };
-        let (positive, negative) = (sum(&others.positives), sum(&others.negatives));
-        Sums { triplets: positive.1 * negative.1, positive, negative, ..Sums::default() }
+        let triplets = (others.positives.len() * others.negatives.len()) as u64;
+        Sums { triplets, ..Sums::default() }
     }
 
     fn add(&mut self, other: &Sums) {
@@ -193,12 +184,6 @@ impl Sums {
         self.mined += other.mined;
         self.active += other.active;
         self.anchors_with_triplet += other.anchors_with_triplet;
-        for (sum, other) in
-            [(&mut self.positive, other.positive), (&mut self.negative, other.negative)]
-        {
-            sum.0 += other.0;
-            sum.1 += other.1;
-        }
     }
 
     /// Adds one term, if it is above zero.
@@ -299,14 +284,11 @@ impl Sums {
     }
 
     fn stats(&self, scale: f64) -> TripletStats {
-        let mean = |(sum, count): (f64, u64)| sum / count.max(1) as f64;
         TripletStats {
             loss: self.loss * scale,
             triplets: self.triplets,
             mined: self.mined,
             active: self.active,
-            mean_positive: mean(self.positive),
-            mean_negative: mean(self.negative),
         }
     }
 }

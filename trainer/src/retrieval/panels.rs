@@ -70,7 +70,7 @@ impl WithSimd for Products<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        // As many sums as leave registers for two vectors of items and a query.
+        // Sums, two vectors of items and a query have to fit into the registers.
         if S::REGISTER_COUNT >= 32 {
             self.tiles::<S, 8>(simd);
         } else {
