@@ -460,10 +460,8 @@ fn of_losses(losses: &[LossName]) -> [(&'static str, Option<&'static str>); 9] {
     let missing = |of: &[LossName], with| (!of.iter().any(|l| losses.contains(l))).then_some(with);
     let triplet = missing(&[Triplet], "--loss triplet");
     let cosine = missing(&[CosineSoftmax], "--loss cosine-softmax");
-    let temperature = missing(
-        &[SmoothAp, SupervisedContrastive],
-        "--loss smooth-ap or supervised-contrastive",
-    );
+    let temperature =
+        missing(&[SmoothAp, SupervisedContrastive], "--loss smooth-ap or supervised-contrastive");
     let pairs = missing(&[Triplet, SmoothAp, SupervisedContrastive], "a loss on pairs");
     let classifier = missing(&[CrossEntropy, CosineSoftmax], "a classifier's loss");
     [

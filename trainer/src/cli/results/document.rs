@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::experiments::{Classes, Data, METHODS, PLOTTED, UNSEEN, Unseen};
+use super::experiments::{Besides, Classes, Data, METHODS, PLOTTED, UNSEEN, Unseen};
 use super::measure::Sets;
 use super::summary::{ClosedRow, FewShotRow, Stat, Summary};
 
@@ -34,6 +34,7 @@ pub fn render(summary: &Summary<'_>, sets: &Sets, call: &Call<'_>) -> String {
             "notice" => notice(call),
             "seeds" => list(call.seeds),
             "methods" => methods(),
+            "given-besides" => besides(sets),
             "recipes" => recipes(),
             "threads" => threads(summary),
             "unseen-summary" => unseen_summary(summary, sets),
@@ -102,6 +103,17 @@ fn methods() -> String {
     let mut text = String::from("| method | options of `trainer train` |\n|---|---|\n");
     for method in &METHODS {
         let _ = writeln!(text, "| {} | `{}` |", method.name, method.flags());
+    }
+    text
+}
+
+fn besides(sets: &Sets) -> String {
+    let mut text = String::from("| trained on | method | options besides |\n|---|---|---|\n");
+    for row in Besides::all() {
+        let places: Vec<String> =
+            row.places.iter().map(|&place| classes_text(sets, place)).collect();
+        let (places, methods) = (places.join(", "), row.methods.join(", "));
+        let _ = writeln!(text, "| {places} | {methods} | `{}` |", row.flags());
     }
     text
 }

@@ -219,6 +219,36 @@ const TRAININGS: [Training; 15] = [
     training(Data::Fashion, Classes::High, OPEN_SET, ""),
 ];
 
+/// What methods are given besides, by what they are trained on.
+pub struct Besides {
+    /// The methods.
+    pub methods: &'static [&'static str],
+    /// Trained on any of these.
+    pub places: Vec<(Data, Classes)>,
+    options: &'static str,
+}
+
+impl Besides {
+    /// All of them.
+    pub fn all() -> Vec<Besides> {
+        let mut all: Vec<Besides> = Vec::new();
+        for &Training { data, seen, methods, options } in &TRAININGS {
+            let same = |row: &&mut Besides| (row.methods, row.options) == (methods, options);
+            match all.iter_mut().find(same) {
+                _ if options.is_empty() => {}
+                Some(row) => row.places.push((data, seen)),
+                None => all.push(Besides { methods, places: vec![(data, seen)], options }),
+            }
+        }
+        all
+    }
+
+    /// The options on the command line.
+    pub fn flags(&self) -> String {
+        flags(self.options)
+    }
+}
+
 const fn training(
     data: Data,
     seen: Classes,
@@ -399,6 +429,22 @@ mod tests {
         assert_eq!(flags("cross-entropy"), "--loss cross-entropy --momentum 0.9 --optimizer sgd");
         assert_eq!(flags("open-set"), "--recipe open-set");
         assert_eq!(super::flags("flip = true\nwidths = [4, 4, 8]"), "--flip --widths 4,4,8");
+    }
+
+    #[test]
+    fn options_that_depend_on_the_data_are_listed_once() {
+        let rows = Besides::all();
+        let garments = rows.iter().find(|row| row.flags().contains("--flip")).unwrap();
+        assert_eq!((garments.methods, garments.places.len()), (BEST, 3));
+        for training in &TRAININGS {
+            let place = (training.data, training.seen);
+            let of = |row: &&Besides| {
+                (row.methods, row.options) == (training.methods, training.options)
+                    && row.places.contains(&place)
+            };
+            let expected = usize::from(!training.options.is_empty());
+            assert_eq!(rows.iter().filter(of).count(), expected);
+        }
     }
 
     #[test]
