@@ -174,11 +174,8 @@ fn codes_keep_their_promise(data: &str) {
     let bench = Bench::new();
     bench.ok(&format!("train --loss triplet --data {data} --epochs 10 --out a.model"));
     bench.ok(&format!("quantize a.model --data {data} --out a8.model"));
-    println!(
-        "{}",
-        common::text(&bench.ok(&format!("codes a.model --int8 a8.model --data {data}")).stdout)
-    );
     let table = bench.json(&format!("codes a.model --int8 a8.model --data {data}"));
+    println!("{}", serde_json::to_string_pretty(&table).unwrap());
     assert_eq!(table["images"], 10_000);
     let drop = |row: usize, figure: &str| number(&table, &format!("/rows/{row}/{figure}"));
     assert!(drop(1, "map_drop") <= 0.002 && drop(1, "precision_drop") <= 0.001, "int8");
