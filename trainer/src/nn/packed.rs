@@ -93,7 +93,7 @@ impl Packed {
             let bias = &parameters[tensors[2 * layer + 1].range()];
             to[..bias.len()].copy_from_slice(bias);
         }
-        // Two thirds of the third convolution are as much work as all the rest.
+        // In the reference network two thirds of this are as much work as all the rest.
         let of_taps = |taps: usize| taps * layout.weights[2].len() / 9;
         let (w3, w3_rest) = w3.split_at_mut(of_taps(6));
         let (backward3, backward3_rest) = conv3_backward.split_at_mut(of_taps(6));
@@ -150,7 +150,7 @@ pub(super) fn unpack_gradient(
         biases.copy_from_slice(&packed[layout.biases[layer].clone()][..biases.len()]);
         weights
     });
-    // About five eighths of the third convolution are as much work as all the rest.
+    // In the reference network five eighths of this are as much work as all the rest.
     let outputs = tensors[4].shape()[0];
     let half = outputs * 5 / 8;
     let (three, three_rest) = three.split_at_mut(three.len() / outputs * half);
