@@ -11,6 +11,7 @@ pub mod device;
 pub mod family;
 pub mod figures;
 pub mod files;
+mod hog;
 pub mod loss;
 pub mod nn;
 pub mod optim;

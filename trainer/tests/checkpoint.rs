@@ -19,7 +19,7 @@ fn fixture() -> PathBuf {
 fn settings() -> Settings {
     let network = Network::new([1, 18, 18], [1, 1, 2], 1, 0).unwrap();
     let pairs = PairTerm { loss: PairLoss::Triplet(Triplet::default()), weight: 1.0 };
-    let objective = Objective { classifier: None, pairs: Some(pairs), pixel_similarity: None };
+    let objective = Objective { classifier: None, pairs: Some(pairs), hog_similarity: None };
     Settings {
         epochs: 2,
         optimizer: OptimizerKind::Sgd { momentum: 0.9, nesterov: true, weight_decay: 1e-4 },
@@ -66,6 +66,19 @@ fn changed(change: impl FnOnce(&mut Vec<u8>)) -> Result<Checkpoint, CheckpointEr
 }
 
 #[test]
+fn a_run_with_pixel_similarity_is_refused_up_to_version_3() {
+    let mut checkpoint = Checkpoint::load(&fixture()).unwrap();
+    checkpoint.settings.objective.hog_similarity = Some(2.0);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    checkpoint.save(file.path()).unwrap();
+    let mut bytes = fs::read(file.path()).unwrap();
+    set_version(&mut bytes, 3);
+    fs::write(file.path(), bytes).unwrap();
+    let error = Checkpoint::load(file.path()).unwrap_err().to_string();
+    assert!(error.contains("--pixel-similarity, which is no more; remove it"), "{error}");
+}
+
+#[test]
 fn every_cut_and_every_flipped_bit_is_refused() {
     let len = fs::read(fixture()).unwrap().len();
     for cut in 0..len {
@@ -76,14 +89,15 @@ fn every_cut_and_every_flipped_bit_is_refused() {
     }
 }
 
+fn set_version(bytes: &mut [u8], version: u8) {
+    bytes[8] = version;
+    let content = bytes.len() - 4;
+    let crc = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC).checksum(&bytes[..content]);
+    bytes[content..].copy_from_slice(&crc.to_le_bytes());
+}
+
 #[test]
 fn a_newer_version_is_named() {
-    let error = changed(|bytes| {
-        bytes[8] = 99;
-        let content = bytes.len() - 4;
-        let crc = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC).checksum(&bytes[..content]);
-        bytes[content..].copy_from_slice(&crc.to_le_bytes());
-    });
-    let error = error.unwrap_err().to_string();
+    let error = changed(|bytes| set_version(bytes, 99)).unwrap_err().to_string();
     assert!(error.contains("a checkpoint of version 99, the newest that this program"), "{error}");
 }

@@ -41,11 +41,11 @@ fn several_models_stand_side_by_side() {
     let bench = bench();
     std::fs::create_dir(bench.path("other")).unwrap();
     bench.ok("quantize a.model --data data --out other/a.model");
-    let run = "evaluate a.model other/a.model --baseline pixels --baseline random --data data";
+    let run = "evaluate a.model other/a.model --data data --baseline pixels --baseline hog --baseline random";
     let found = bench.json(&format!("{run} --plot curves.svg"));
     let models = found["models"].as_object().unwrap();
     let names: Vec<_> = models.keys().map(String::as_str).collect();
-    assert_eq!(names, ["a.model", "other/a.model", "pixels", "random"]);
+    assert_eq!(names, ["a.model", "hog", "other/a.model", "pixels", "random"]);
     assert_eq!(models["a.model"], bench.json("evaluate a.model --data data"));
     let svg = text(&bench.read("curves.svg"));
     for name in names {

@@ -14,7 +14,7 @@ fn no_option_makes_a_result_depend_on_threads() {
         "--loss cross-entropy,triplet --batch-norm --margin soft --mining hard --label-smoothing 0.1",
         "--loss cosine-softmax,supervised-contrastive --shift 2 --rotate 10 --scale 0.1 --flip",
         "--loss cosine-softmax --mixup --batch-norm --quarter-turns --mirror --slant 20 --erase 0.3",
-        "--loss cross-entropy --mixup --pixel-similarity 5 --ema 0.9 --schedule one-cycle",
+        "--loss cross-entropy --mixup --hog-similarity 5 --ema 0.9 --schedule one-cycle",
     ] {
         for threads in [1, 2] {
             let run = format!("train {options} {SMALL} --threads {threads}");
@@ -101,7 +101,7 @@ fn options_that_contradict_each_other_are_wrong_usage() {
         ("--loss cross-entropy --label-smoothing 1", "label smoothing"),
         ("--loss cosine-softmax --cosine-margin=-1", "margin of cosines"),
         ("--loss cross-entropy --slant 80", "slant"),
-        ("--loss cross-entropy --pixel-similarity=-1", "pixel similarity"),
+        ("--loss cross-entropy --hog-similarity=-1", "HOG similarity"),
         ("--loss cross-entropy --rotate 200", "rotation"),
         ("--loss triplet --margin hard", "soft"),
         ("--loss cross-entropy --batches 3x6 --batch-size 9", "--batch-size goes with"),

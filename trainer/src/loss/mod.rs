@@ -8,9 +8,9 @@
 
 mod cosine_softmax;
 mod cross_entropy;
+mod hog_similarity;
 mod margin;
 mod pairs;
-mod pixel_similarity;
 mod sigmoid;
 mod smooth_ap;
 mod supervised_contrastive;
@@ -20,9 +20,9 @@ mod triplet;
 
 pub use cosine_softmax::{CosineBuffers, CosineSoftmax, CosineStats};
 pub use cross_entropy::cross_entropy;
+pub use hog_similarity::HogSimilarity;
 pub use margin::{Margin, ParseMarginError};
 pub use pairs::Pairs;
-pub use pixel_similarity::PixelSimilarity;
 pub use smooth_ap::SmoothAp;
 pub use supervised_contrastive::SupervisedContrastive;
 pub use triplet::{Mining, Reduction, Triplet, TripletStats};

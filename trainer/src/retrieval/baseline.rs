@@ -2,9 +2,11 @@
 
 use lookalike::{ModelError, Network, Shape};
 use ndarray::{Array2, Axis};
+use rayon::prelude::*;
 
 use crate::data::Dataset;
 use crate::files::{LoadedModel, NewModel, NewParameters};
+use crate::hog::Hog;
 use crate::nn::Parameters;
 use crate::rng::{Purpose, stream};
 
@@ -22,6 +24,17 @@ pub fn pixels(data: &Dataset) -> Array2<f32> {
         let norm = row.dot(&row).sqrt().max(SMALLEST_NORM);
         row /= norm;
     }
+    rows
+}
+
+/// Histograms of oriented gradients as embeddings: `[N, Hog::LEN]`.
+pub fn hog(data: &Dataset) -> Array2<f32> {
+    let hog = Hog::new(data.shape);
+    let mut rows = Array2::zeros((data.len(), Hog::LEN));
+    rows.axis_iter_mut(Axis(0)).into_par_iter().enumerate().for_each(|(i, mut row)| {
+        let image: Vec<f32> = data.image(i).iter().map(|&pixel| f32::from(pixel)).collect();
+        hog.describe(&image, row.as_slice_mut().expect("rows lie whole in memory"));
+    });
     rows
 }
 
@@ -72,6 +85,20 @@ mod tests {
         let shape = Shape { height: 1, width: 2, channels: 1 };
         let rows = pixels(&images(vec![3, 4, 0, 0, 0, 255], shape));
         assert_eq!(rows, ndarray::array![[0.6, 0.8], [0.0, 0.0], [0.0, 1.0]]);
+    }
+
+    #[test]
+    fn histograms_are_those_of_each_image() {
+        let shape = Shape { height: 12, width: 9, channels: 2 };
+        let data = images((0..3 * shape.len()).map(|i| (i * i * 5 % 251) as u8).collect(), shape);
+        let rows = hog(&data);
+        assert_eq!(rows.dim(), (3, Hog::LEN));
+        for (i, row) in rows.rows().into_iter().enumerate() {
+            let image: Vec<f32> = data.image(i).iter().map(|&pixel| f32::from(pixel)).collect();
+            let mut expected = vec![0.0; Hog::LEN];
+            Hog::new(shape).describe(&image, &mut expected);
+            assert_eq!(row.to_slice().unwrap(), expected);
+        }
     }
 
     #[test]

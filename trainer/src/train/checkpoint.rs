@@ -14,7 +14,9 @@ use crate::files::{AlignedBytes, ReadError, WriteError, write_atomically};
 use crate::optim::{Average, Optimizer};
 
 const MAGIC: [u8; 8] = *b"LKCHECKP";
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
+/// The last version whose similarity term had pixels as its teacher.
+const PIXEL_SIMILARITY: u8 = 3;
 /// The last version without an epoch that was begun.
 const WHOLE_EPOCHS: u8 = 2;
 /// CRC-32 as in model and gallery files.
@@ -128,7 +130,7 @@ impl Checkpoint {
         let bytes = AlignedBytes::read_if(path, |head| head.starts_with(&MAGIC))?;
         let read: Result<Checkpoint, postcard::Error> = match bytes.strip_prefix(&MAGIC) {
             None => return Err(content("not a checkpoint")),
-            Some([VERSION, ..]) => {
+            Some([VERSION | PIXEL_SIMILARITY, ..]) => {
                 postcard::from_bytes_crc32::<(Checkpoint, Option<Begun>)>(&bytes, CRC.digest())
                     .map(|(checkpoint, begun)| Checkpoint { begun, ..checkpoint })
             }
@@ -140,6 +142,10 @@ impl Checkpoint {
             Some([]) => return Err(content("the checkpoint is damaged")),
         };
         let checkpoint = read.map_err(|_| content("the checkpoint is damaged"))?;
+        let of_pixels = checkpoint.settings.objective.hog_similarity.is_some();
+        if checkpoint.version <= PIXEL_SIMILARITY && of_pixels {
+            return Err(content("its run had --pixel-similarity, which is no more"));
+        }
         let parameters = checkpoint.settings.training_network().parameters();
         let fits = checkpoint.parameters.len() == parameters
             && checkpoint.optimizer.fits(checkpoint.settings.optimizer, parameters)

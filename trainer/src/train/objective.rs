@@ -13,8 +13,8 @@ pub struct Objective {
     pub classifier: Option<Classifier>,
     /// A loss on the embeddings of a batch.
     pub pairs: Option<PairTerm>,
-    /// Weight of the term that keeps images alike whose pixels are alike.
-    pub pixel_similarity: Option<f32>,
+    /// Weight of [`HogSimilarity`](crate::loss::HogSimilarity).
+    pub hog_similarity: Option<f32>,
 }
 
 /// A classifier and its loss.
@@ -61,18 +61,18 @@ impl Objective {
     pub const CROSS_ENTROPY: Objective = Objective {
         classifier: Some(Classifier { head: Head::Linear, label_smoothing: 0.0 }),
         pairs: None,
-        pixel_similarity: None,
+        hog_similarity: None,
     };
 
     /// A loss on pairs alone.
     pub const fn pairs(loss: PairLoss) -> Objective {
         let pairs = Some(PairTerm { loss, weight: 1.0 });
-        Objective { classifier: None, pairs, pixel_similarity: None }
+        Objective { classifier: None, pairs, hog_similarity: None }
     }
 
     /// Whether it is a mean of losses of single images.
     pub(super) fn is_on_images(&self) -> bool {
-        self.pairs.is_none() && self.pixel_similarity.is_none()
+        self.pairs.is_none() && self.hog_similarity.is_none()
     }
 
     pub(super) fn check(&self) -> Result<(), TrainError> {
@@ -87,8 +87,8 @@ impl Objective {
                 require((0.0..=1.0).contains(&margin), rule, margin)?;
             }
         }
-        if let Some(weight) = self.pixel_similarity {
-            require(positive(weight), "the weight of pixel similarity must be above 0", weight)?;
+        if let Some(weight) = self.hog_similarity {
+            require(positive(weight), "the weight of HOG similarity must be above 0", weight)?;
         }
         let Some(PairTerm { loss, weight }) = self.pairs else { return Ok(()) };
         require(positive(weight), "the weight of the loss on pairs must be above 0", weight)?;

@@ -198,10 +198,10 @@ pub struct Options {
     /// Mix each batch with itself, images and labels (mixup).
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub mixup: Option<bool>,
-    /// Weight of a term that keeps images alike whose pixels are alike
-    /// [default: 0].
+    /// Weight of a term that keeps images alike whose histograms of gradients
+    /// (HOG) are alike [default: 0].
     #[arg(long, value_name = "W")]
-    pub pixel_similarity: Option<f32>,
+    pub hog_similarity: Option<f32>,
     /// Height, width and channels of the network's input: `32x32x3` for colour,
     /// `32x32` or `32x32x1` for grey.
     ///
@@ -350,8 +350,8 @@ impl Options {
         let Some(losses) = &self.loss else {
             return usage("say what to minimise: --loss L, or --recipe NAME");
         };
-        let pixel_similarity = self.pixel_similarity.filter(|&weight| weight != 0.0);
-        let mut objective = Objective { classifier: None, pairs: None, pixel_similarity };
+        let hog_similarity = self.hog_similarity.filter(|&weight| weight != 0.0);
+        let mut objective = Objective { classifier: None, pairs: None, hog_similarity };
         let label_smoothing = self.label_smoothing.unwrap_or(0.0);
         for &loss in losses {
             let taken = match self.pair_loss(loss) {

@@ -4,7 +4,7 @@ use ndarray::{Array2, ArrayView2, ArrayViewMut1, ArrayViewMut2, s};
 
 use super::objective::{Classifier, Head, PairLoss, PairTerm};
 use super::{Objective, Settings, StepStats};
-use crate::loss::{CosineBuffers, CosineSoftmax, Pairs, PixelSimilarity, cross_entropy};
+use crate::loss::{CosineBuffers, CosineSoftmax, HogSimilarity, Pairs, cross_entropy};
 use crate::nn::{
     Parameters, State, linear_backward, linear_forward, normalize_backward, normalize_forward,
     predicted,
@@ -32,7 +32,7 @@ pub(super) struct Terms {
     dmixed: [Array2<f32>; 2],
     cosine: CosineBuffers,
     pairs: Pairs,
-    pixel_similarity: PixelSimilarity,
+    hog_similarity: HogSimilarity,
 }
 
 impl Terms {
@@ -44,8 +44,8 @@ impl Terms {
         let linear = if head == Some(Head::Linear) { images } else { 0 };
         let cosine = if matches!(head, Some(Head::Cosine(_))) { images } else { 0 };
         let pairs = if objective.pairs.is_some() { images } else { 0 };
-        let pixels = if objective.pixel_similarity.is_some() { images } else { 0 };
-        let pairs = pairs.max(pixels);
+        let hog = if objective.hog_similarity.is_some() { images } else { 0 };
+        let pairs = pairs.max(hog);
         let on_embeddings = || Array2::zeros((cosine.max(pairs), len));
         Terms {
             objective,
@@ -64,7 +64,7 @@ impl Terms {
             },
             cosine: CosineBuffers::new(cosine, classes, len),
             pairs: Pairs::new(pairs),
-            pixel_similarity: PixelSimilarity::new(pixels, network.input().len()),
+            hog_similarity: HogSimilarity::new(hog, network.input()),
         }
     }
 
@@ -91,11 +91,11 @@ impl Terms {
             stats.loss += f64::from(weight) * value;
             self.add_through_norm(features, dfeatures.view_mut(), weight);
         }
-        if let Some(weight) = self.objective.pixel_similarity {
+        if let Some(weight) = self.objective.hog_similarity {
             let df = self.dembeddings.slice_mut(rows);
             let f = self.embeddings.slice(rows);
             let input = |i| state.input(i);
-            let value = self.pixel_similarity.evaluate(f, input, df, &mut self.pairs);
+            let value = self.hog_similarity.evaluate(f, input, df, &mut self.pairs);
             stats.loss += f64::from(weight) * value;
             self.add_through_norm(features, dfeatures, weight);
         }

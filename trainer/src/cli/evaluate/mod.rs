@@ -43,7 +43,7 @@ pub struct Evaluate {
     /// The model files.
     #[arg(required_unless_present = "baseline", value_name = "MODEL")]
     models: Vec<PathBuf>,
-    /// Also evaluate what a model has to beat; can be given twice.
+    /// Also evaluate what a model has to beat; can be given more than once.
     #[arg(long, value_enum, value_name = "B")]
     baseline: Vec<Baseline>,
     #[command(flatten)]

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use lookalike_trainer::data::{Dataset, Source};
 use lookalike_trainer::files::{LoadedModel, load_model};
-use lookalike_trainer::retrieval::baseline::{pixels, random_network};
+use lookalike_trainer::retrieval::baseline::{hog, pixels, random_network};
 use lookalike_trainer::retrieval::{Evaluation, Options};
 use ndarray::Array2;
 use serde::Serialize;
@@ -20,6 +20,8 @@ use crate::cli::options::check_model;
 pub enum Baseline {
     /// The images themselves: pixels as stored, divided by their L2 norm.
     Pixels,
+    /// Histograms of oriented gradients, 5x5 cells of 8 directions.
+    Hog,
     /// The reference network with random weights, those of `--seed`.
     Random,
 }
@@ -29,6 +31,7 @@ impl Baseline {
     pub fn name(self) -> &'static str {
         match self {
             Baseline::Pixels => "pixels",
+            Baseline::Hog => "hog",
             Baseline::Random => "random",
         }
     }
@@ -38,15 +41,16 @@ impl Baseline {
 pub enum Subject {
     /// A network.
     Model(Box<LoadedModel>),
-    /// Nothing but their pixels.
-    Pixels,
+    /// A description `[N, E]` of all images that nothing was learned for.
+    Description(fn(&Dataset) -> Array2<f32>),
 }
 
 impl Subject {
     /// A baseline for the images of `data`.
     pub fn baseline(baseline: Baseline, data: &Dataset, seed: u64) -> anyhow::Result<Subject> {
         Ok(match baseline {
-            Baseline::Pixels => Subject::Pixels,
+            Baseline::Pixels => Subject::Description(pixels),
+            Baseline::Hog => Subject::Description(hog),
             Baseline::Random => Subject::Model(Box::new(random_network(data.shape, seed)?)),
         })
     }
@@ -55,7 +59,7 @@ impl Subject {
     pub fn embed(&self, data: &Dataset) -> Array2<f32> {
         match self {
             Subject::Model(model) => model.embed(data),
-            Subject::Pixels => pixels(data),
+            Subject::Description(describe) => describe(data),
         }
     }
 
@@ -67,8 +71,8 @@ impl Subject {
     ) -> anyhow::Result<(Evaluation, Array2<f32>)> {
         match self {
             Subject::Model(model) => evaluate(model, data, options),
-            Subject::Pixels => {
-                let embeddings = pixels(data);
+            Subject::Description(describe) => {
+                let embeddings = describe(data);
                 Ok((evaluate_embeddings(&embeddings, data, options)?, embeddings))
             }
         }
@@ -78,7 +82,7 @@ impl Subject {
     pub fn model(&self) -> Option<&LoadedModel> {
         match self {
             Subject::Model(model) => Some(model),
-            Subject::Pixels => None,
+            Subject::Description(_) => None,
         }
     }
 }

@@ -212,10 +212,11 @@ impl<'a> Summary<'a> {
             UnseenRow { name, figures: Retrieval::of(&figures), few_shot: few_shot(&figures) }
         };
         let baselines = BASELINES.map(|baseline| {
-            let seeds = if baseline == Baseline::Pixels { &self.seeds[..1] } else { self.seeds };
+            let seeds = if baseline == Baseline::Random { self.seeds } else { &self.seeds[..1] };
             let names = seeds.iter().map(|&seed| baseline_name(baseline, unseen, seed));
             let title = match baseline {
                 Baseline::Pixels => "raw pixels",
+                Baseline::Hog => "histograms of gradients",
                 Baseline::Random => "random network",
             };
             row(title, names.collect())

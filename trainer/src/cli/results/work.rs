@@ -14,7 +14,7 @@ use crate::cli::console::note;
 use crate::cli::evaluate::Baseline;
 
 /// What is compared with models on unseen classes.
-pub const BASELINES: [Baseline; 2] = [Baseline::Pixels, Baseline::Random];
+pub const BASELINES: [Baseline; 3] = [Baseline::Pixels, Baseline::Hog, Baseline::Random];
 
 /// With `--quick`.
 const QUICK_EPOCHS: u32 = 2;
@@ -23,8 +23,8 @@ const QUICK_EPOCHS: u32 = 2;
 pub fn baseline_name(baseline: Baseline, unseen: &Unseen, seed: u64) -> String {
     let name = format!("{}-{}", baseline.name(), unseen.key());
     match baseline {
-        Baseline::Pixels => name,
         Baseline::Random => format!("{name}-seed-{seed}"),
+        Baseline::Pixels | Baseline::Hog => name,
     }
 }
 
@@ -140,7 +140,7 @@ impl Work<'_> {
     fn baselines(&self, seeds: &[u64], done: &mut Done) -> anyhow::Result<()> {
         for unseen in &UNSEEN {
             for baseline in BASELINES {
-                let seeds = if baseline == Baseline::Pixels { &seeds[..1] } else { seeds };
+                let seeds = if baseline == Baseline::Random { seeds } else { &seeds[..1] };
                 for &seed in seeds {
                     self.baseline(baseline, unseen, seed, done)?;
                 }
