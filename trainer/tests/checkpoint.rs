@@ -8,7 +8,7 @@ use lookalike_trainer::data::{Dataset, Sampler};
 use lookalike_trainer::loss::Triplet;
 use lookalike_trainer::optim::OptimizerKind;
 use lookalike_trainer::train::{
-    Checkpoint, CheckpointError, Objective, PairLoss, PairTerm, Settings, Training,
+    Checkpoint, CheckpointError, Objective, PairLoss, PairTerm, Settings, Similarity, Training,
 };
 
 fn fixture() -> PathBuf {
@@ -19,7 +19,7 @@ fn fixture() -> PathBuf {
 fn settings() -> Settings {
     let network = Network::new([1, 18, 18], [1, 1, 2], 1, 0).unwrap();
     let pairs = PairTerm { loss: PairLoss::Triplet(Triplet::default()), weight: 1.0 };
-    let objective = Objective { classifier: None, pairs: Some(pairs), hog_similarity: None };
+    let objective = Objective { classifier: None, pairs: Some(pairs), similarity: None };
     Settings {
         epochs: 2,
         optimizer: OptimizerKind::Sgd { momentum: 0.9, nesterov: true, weight_decay: 1e-4 },
@@ -68,14 +68,15 @@ fn changed(change: impl FnOnce(&mut Vec<u8>)) -> Result<Checkpoint, CheckpointEr
 #[test]
 fn a_run_with_pixel_similarity_is_refused_up_to_version_3() {
     let mut checkpoint = Checkpoint::load(&fixture()).unwrap();
-    checkpoint.settings.objective.hog_similarity = Some(2.0);
+    let similarity = Similarity { weight: 2.0, hog: true, models: None };
+    checkpoint.settings.objective.similarity = Some(similarity);
     let file = tempfile::NamedTempFile::new().unwrap();
     checkpoint.save(file.path()).unwrap();
     let mut bytes = fs::read(file.path()).unwrap();
     set_version(&mut bytes, 3);
     fs::write(file.path(), bytes).unwrap();
     let error = Checkpoint::load(file.path()).unwrap_err().to_string();
-    assert!(error.contains("--pixel-similarity, which is no more; remove it"), "{error}");
+    assert!(error.contains("or of a run with --pixel-similarity; remove it"), "{error}");
 }
 
 #[test]

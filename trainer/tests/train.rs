@@ -14,7 +14,7 @@ fn no_option_makes_a_result_depend_on_threads() {
         "--loss cross-entropy,triplet --batch-norm --margin soft --mining hard --label-smoothing 0.1",
         "--loss cosine-softmax,supervised-contrastive --shift 2 --rotate 10 --scale 0.1 --flip",
         "--loss cosine-softmax --mixup --batch-norm --quarter-turns --mirror --slant 20 --erase 0.3",
-        "--loss cross-entropy --mixup --hog-similarity 5 --ema 0.9 --schedule one-cycle",
+        "--loss cross-entropy --mixup --teacher hog,plain --teacher-weight 5 --ema 0.9 --schedule one-cycle",
     ] {
         for threads in [1, 2] {
             let run = format!("train {options} {SMALL} --threads {threads}");
@@ -39,6 +39,76 @@ fn an_interrupted_run_with_every_part_of_the_state_goes_on() {
     let said = bench.ok(&format!("{run} --epochs 4 --out stopped.model --resume")).stderr;
     assert!(text(&said).contains("going on after epoch 4"), "{}", text(&said));
     assert_eq!(bench.read("whole.model"), bench.read("stopped.model"));
+}
+
+#[test]
+fn a_teacher_goes_on_where_it_was_stopped_and_leaves_nothing() {
+    let bench = Bench::new();
+    let common = "--data data --widths 4,4,8 --epochs 3 --batch-norm false";
+    let run = format!("train --recipe open-set --batch-size 16 {common}");
+    bench.ok(&format!("{run} --out whole.model"));
+    let left =
+        bench.snapshot().into_keys().find(|path| path.display().to_string().contains("checkpoint"));
+    assert_eq!(left, None);
+    // The teacher's own run, stopped at its end.
+    let plain = "train --loss cross-entropy --optimizer sgd --momentum 0.9";
+    std::fs::create_dir(bench.path("plain.model")).unwrap();
+    let output = bench.trainer(&format!("{plain} {common} --out plain.model")).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let checkpoint = bench.read("plain.model.checkpoint");
+    let stopped = "stopped.model.plain.checkpoint";
+    bench.write(stopped, &checkpoint);
+    let refused = bench.trainer(&format!("{run} --out stopped.model")).output().unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains(&format!("{stopped} is the checkpoint of")));
+    let said = text(&bench.ok(&format!("{run} --out stopped.model --resume")).stderr);
+    assert!(said.contains("the teacher `plain` goes on after epoch 3"), "{said}");
+    assert_eq!(bench.read("stopped.model"), bench.read("whole.model"));
+    assert!(!bench.path(stopped).exists());
+
+    // One of other settings is trained again, one that is to be forgotten too.
+    bench.write(stopped, &checkpoint);
+    let said = text(&bench.ok(&format!("{run} --seed 1 --out stopped.model --resume")).stderr);
+    assert!(said.contains("training the teacher `plain` first"), "{said}");
+    bench.write(stopped, &checkpoint);
+    let said = text(&bench.ok(&format!("{run} --out stopped.model --restart")).stderr);
+    assert!(said.contains("training the teacher `plain` first"), "{said}");
+    assert_eq!(bench.read("stopped.model"), bench.read("whole.model"));
+}
+
+#[test]
+fn models_teach() {
+    let bench = Bench::new();
+    bench.train("a.model", "");
+    bench.train("b.model", "--seed 1");
+    let run = format!("train --loss cross-entropy {SMALL}");
+    let taught = |by: &str| {
+        bench.ok(&format!("{run} --teacher {by} --out taught.model"));
+        bench.read("taught.model")
+    };
+    assert_ne!(taught("a.model"), taught("b.model"));
+    assert_ne!(taught("a.model"), taught("a.model,hog"));
+    assert_eq!(taught("a.model,b.model"), taught("a.model,b.model"));
+    bench.ok(&format!("{run} --out untaught.model"));
+    assert_ne!(taught("untaught"), bench.read("untaught.model"));
+    assert_eq!(taught("untaught"), taught("untaught.model"));
+    assert_eq!(taught("hog --teacher-weight 0"), bench.read("untaught.model"));
+
+    bench.ok("quantize a.model --data data --out int8.model");
+    bench.write("large.toml", b"input = '24x24'\nloss = ['triplet']\nwidths = [2, 2, 2]");
+    bench.ok("unpack --data data --out pictures");
+    bench.ok("train --config large.toml --data pictures --epochs 1 --out large.model");
+    for (teacher, needle) in [
+        ("int8.model", "int8.model is an integer model"),
+        ("missing.model", "missing.model"),
+        ("large.model", "a teacher takes images of another size"),
+    ] {
+        let output =
+            bench.trainer(&format!("{run} --teacher {teacher} --out c.model")).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{teacher}");
+        assert!(text(&output.stderr).contains(needle), "{}", text(&output.stderr));
+        assert!(!bench.path("c.model").exists());
+    }
 }
 
 #[test]
@@ -101,7 +171,8 @@ fn options_that_contradict_each_other_are_wrong_usage() {
         ("--loss cross-entropy --label-smoothing 1", "label smoothing"),
         ("--loss cosine-softmax --cosine-margin=-1", "margin of cosines"),
         ("--loss cross-entropy --slant 80", "slant"),
-        ("--loss cross-entropy --hog-similarity=-1", "HOG similarity"),
+        ("--loss cross-entropy --teacher hog --teacher-weight=-1", "the weight of teachers"),
+        ("--loss cross-entropy --teacher-weight 2", "--teacher-weight goes with"),
         ("--loss cross-entropy --rotate 200", "rotation"),
         ("--loss triplet --margin hard", "soft"),
         ("--loss cross-entropy --batches 3x6 --batch-size 9", "--batch-size goes with"),

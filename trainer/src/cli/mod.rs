@@ -33,6 +33,7 @@ mod results;
 mod scaling;
 mod search;
 mod serve;
+mod teachers;
 #[cfg(test)]
 mod tests;
 mod threads;

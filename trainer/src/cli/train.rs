@@ -21,6 +21,7 @@ use super::console::{TrainingBar, note};
 use super::interrupt::{Interrupted, Listener, command_line};
 use super::options::{DataOptions, ThreadOptions};
 use super::output::print_json;
+use super::teachers;
 
 /// Train one model.
 ///
@@ -98,11 +99,16 @@ impl Train {
             note!("{}", costs(&options, &settings, &data)?.trim_end());
             let _claim = OutputLock::claim(&self.out)?;
             let checkpoint = Checkpoint::path(&self.out);
-            let training = self.start(settings, &data, &checkpoint)?;
+            self.check_unfinished()?;
+            let from = self.init.as_deref().map(parameters_of).transpose()?;
+            // What is wrong is said before teachers are trained.
+            settings.check()?;
+            let teachers = teachers::teachers(&options, &data, &self.out, !self.restart)?;
+            let training = self.start(settings, &data, &teachers, from.as_ref())?;
             let training = run_epochs("train", training, Some(&checkpoint))?;
             let fingerprint = save_trained(&self.out, &training, &data)?;
             self.save_options(&options.with_widths(&settings.network))?;
-            remove_checkpoint(&checkpoint)?;
+            remove_checkpoints(&self.out)?;
             note!("wrote {}", self.out.display());
             if self.json {
                 let settings = *training.settings();
@@ -138,26 +144,34 @@ impl Train {
         Ok(write_atomically(Path::new(&name), |writer| writer.write_all(text.as_bytes()))?)
     }
 
+    /// Refuses to start over a run that has not ended, unless told to.
+    fn check_unfinished(&self) -> anyhow::Result<()> {
+        for checkpoint in checkpoints(&self.out) {
+            if checkpoint.try_exists()? && !self.resume && !self.restart {
+                anyhow::bail!(
+                    "{} is the checkpoint of an unfinished run: go on with --resume, or start \
+                     again with --restart",
+                    checkpoint.display()
+                );
+            }
+        }
+        Ok(())
+    }
+
     fn start<'d>(
         &self,
         settings: Settings,
         data: &'d Dataset,
-        checkpoint: &Path,
+        teachers: &[Parameters],
+        from: Option<&Parameters>,
     ) -> anyhow::Result<Training<'d>> {
-        let there = checkpoint.try_exists()?;
-        if there && !self.resume && !self.restart {
-            anyhow::bail!(
-                "{} is the checkpoint of an unfinished run: go on with --resume, or start again \
-                 with --restart",
-                checkpoint.display()
-            );
+        let mut training = Training::taught(settings, data, teachers)?;
+        if let (Some(path), Some(from)) = (&self.init, from) {
+            let named = || format!("--init {}", path.display());
+            training = training.warm(from).with_context(named)?;
         }
-        let training = match &self.init {
-            Some(path) => Training::warm(settings, data, &parameters_of(path)?)
-                .with_context(|| format!("--init {}", path.display()))?,
-            None => Training::new(settings, data)?,
-        };
-        if !there || self.restart {
+        let checkpoint = &Checkpoint::path(&self.out);
+        if self.restart || !checkpoint.try_exists()? {
             return Ok(training);
         }
         let Some(training) = training.resume(Checkpoint::load(checkpoint)?) else {
@@ -183,14 +197,15 @@ fn costs(options: &Options, settings: &Settings, data: &Dataset) -> anyhow::Resu
     Ok(options.family().costs(&settings.network, class_names)?)
 }
 
-fn usage(error: OptionsError) -> anyhow::Error {
+pub fn usage(error: OptionsError) -> anyhow::Error {
     match error {
         OptionsError::Usage(text) => UsageError(text).into(),
         error => error.into(),
     }
 }
 
-fn parameters_of(path: &Path) -> anyhow::Result<Parameters> {
+/// The parameters of a floating-point model.
+pub fn parameters_of(path: &Path) -> anyhow::Result<Parameters> {
     match load_model(path)?.parameters {
         LoadedParameters::F32(parameters) => Ok(parameters),
         LoadedParameters::Int8(_) => anyhow::bail!(
@@ -261,11 +276,21 @@ pub fn save_trained(path: &Path, training: &Training<'_>, data: &Dataset) -> any
     Ok(fingerprint)
 }
 
-fn remove_checkpoint(path: &Path) -> anyhow::Result<()> {
-    match std::fs::remove_file(path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-            Err(e).with_context(|| format!("{}: cannot remove it", path.display()))
+/// Where checkpoints of the run that writes `out` may lie: its own, and those of
+/// its teachers.
+fn checkpoints(out: &Path) -> impl Iterator<Item = PathBuf> {
+    std::iter::once(Checkpoint::path(out)).chain(teachers::checkpoints(out))
+}
+
+/// Removes the checkpoints of the run that writes `out`, and of its teachers.
+pub fn remove_checkpoints(out: &Path) -> anyhow::Result<()> {
+    for path in checkpoints(out) {
+        match std::fs::remove_file(&path) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                return Err(e).with_context(|| format!("{}: cannot remove it", path.display()));
+            }
+            _ => {}
         }
-        _ => Ok(()),
     }
+    Ok(())
 }

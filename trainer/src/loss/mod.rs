@@ -8,21 +8,21 @@
 
 mod cosine_softmax;
 mod cross_entropy;
-mod hog_similarity;
 mod margin;
 mod pairs;
 mod sigmoid;
 mod smooth_ap;
 mod supervised_contrastive;
+mod taught_similarity;
 #[cfg(test)]
 mod tests;
 mod triplet;
 
 pub use cosine_softmax::{CosineBuffers, CosineSoftmax, CosineStats};
 pub use cross_entropy::cross_entropy;
-pub use hog_similarity::HogSimilarity;
 pub use margin::{Margin, ParseMarginError};
 pub use pairs::Pairs;
 pub use smooth_ap::SmoothAp;
 pub use supervised_contrastive::SupervisedContrastive;
+pub use taught_similarity::taught_similarity;
 pub use triplet::{Mining, Reduction, Triplet, TripletStats};

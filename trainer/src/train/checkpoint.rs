@@ -15,7 +15,7 @@ use crate::optim::{Average, Optimizer};
 
 const MAGIC: [u8; 8] = *b"LKCHECKP";
 const VERSION: u8 = 4;
-/// The last version whose similarity term had pixels as its teacher.
+/// The last version with pixels as the teacher, of which only runs without are read.
 const PIXEL_SIMILARITY: u8 = 3;
 /// The last version without an epoch that was begun.
 const WHOLE_EPOCHS: u8 = 2;
@@ -141,11 +141,14 @@ impl Checkpoint {
             }
             Some([]) => return Err(content("the checkpoint is damaged")),
         };
-        let checkpoint = read.map_err(|_| content("the checkpoint is damaged"))?;
-        let of_pixels = checkpoint.settings.objective.hog_similarity.is_some();
-        if checkpoint.version <= PIXEL_SIMILARITY && of_pixels {
-            return Err(content("its run had --pixel-similarity, which is no more"));
-        }
+        let is_old = bytes[MAGIC.len()] <= PIXEL_SIMILARITY;
+        let checkpoint = read
+            .ok()
+            .filter(|read| !is_old || read.settings.objective.similarity.is_none())
+            .ok_or_else(|| match is_old {
+                true => content("the checkpoint is damaged, or of a run with --pixel-similarity"),
+                false => content("the checkpoint is damaged"),
+            })?;
         let parameters = checkpoint.settings.training_network().parameters();
         let fits = checkpoint.parameters.len() == parameters
             && checkpoint.optimizer.fits(checkpoint.settings.optimizer, parameters)

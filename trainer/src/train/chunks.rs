@@ -17,10 +17,10 @@ pub(super) enum Loss {
 }
 
 impl Loss {
-    /// For batches of up to `full` images.
-    pub fn new(settings: &Settings, net: &ConvNet, full: usize) -> Loss {
+    /// For batches of up to `full` images; `teachers` are models that teach.
+    pub fn new(settings: &Settings, net: &ConvNet, full: usize, teachers: &[Parameters]) -> Loss {
         if !settings.objective.is_on_images() {
-            return Loss::Batch(Box::new(Terms::new(settings, full)));
+            return Loss::Batch(Box::new(Terms::new(settings, full, teachers)));
         }
         let images = net.chunk_images();
         let chunk = |_| ChunkTerms::new(settings, images);
@@ -41,7 +41,7 @@ impl ChunkTerms {
     pub fn new(settings: &Settings, images: usize) -> ChunkTerms {
         let network = settings.training_network();
         ChunkTerms {
-            terms: Terms::new(settings, images),
+            terms: Terms::new(settings, images, &[]),
             dweight: Array2::zeros((network.classes(), network.embedding_len())),
             dbias: Array1::zeros(network.classes()),
             stats: StepStats::default(),

@@ -33,6 +33,9 @@ pub enum TrainError {
          trained with, and images of its size"
     )]
     WarmStart,
+    /// A model that teaches takes other images.
+    #[error("a teacher takes images of another size than the network: give models of its input")]
+    TeacherShape,
     /// The data has more classes than the classifier.
     #[error("the data has a label {label}, the network's classifier only {classes} classes")]
     Classes {

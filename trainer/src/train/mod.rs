@@ -16,6 +16,7 @@ mod objective;
 mod options;
 mod recipe;
 mod settings;
+mod teachers;
 mod terms;
 #[cfg(test)]
 mod tests;
@@ -26,8 +27,8 @@ pub use checkpoint::{Checkpoint, CheckpointError};
 pub use diagnostics::{EpochStats, PairMeans, Warning};
 pub use error::TrainError;
 pub use history::{History, HistoryError};
-pub use objective::{Classifier, Head, Objective, PairLoss, PairTerm};
-pub use options::{Batches, LossName, OptimizerName, Options, OptionsError};
+pub use objective::{Classifier, Head, Objective, PairLoss, PairTerm, Similarity};
+pub use options::{Batches, LossName, OptimizerName, Options, OptionsError, Teacher};
 pub use recipe::Recipe;
 pub use settings::Settings;
 pub use training::{StepStats, Training};

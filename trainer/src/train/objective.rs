@@ -13,8 +13,8 @@ pub struct Objective {
     pub classifier: Option<Classifier>,
     /// A loss on the embeddings of a batch.
     pub pairs: Option<PairTerm>,
-    /// Weight of [`HogSimilarity`](crate::loss::HogSimilarity).
-    pub hog_similarity: Option<f32>,
+    /// Teachers that say which images are alike.
+    pub similarity: Option<Similarity>,
 }
 
 /// A classifier and its loss.
@@ -45,6 +45,19 @@ pub struct PairTerm {
     pub weight: f32,
 }
 
+/// Teachers that say which images are alike:
+/// [`taught_similarity`](crate::loss::taught_similarity) as a part of the objective.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Similarity {
+    /// What the loss is multiplied by.
+    pub weight: f32,
+    /// Whether histograms of gradients are a teacher.
+    pub hog: bool,
+    /// CRC-32 of the parameters of the models that are, which
+    /// [`Training::taught`](super::Training::taught) is given.
+    pub models: Option<u32>,
+}
+
 /// A loss on the embeddings of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum PairLoss {
@@ -61,18 +74,18 @@ impl Objective {
     pub const CROSS_ENTROPY: Objective = Objective {
         classifier: Some(Classifier { head: Head::Linear, label_smoothing: 0.0 }),
         pairs: None,
-        hog_similarity: None,
+        similarity: None,
     };
 
     /// A loss on pairs alone.
     pub const fn pairs(loss: PairLoss) -> Objective {
         let pairs = Some(PairTerm { loss, weight: 1.0 });
-        Objective { classifier: None, pairs, hog_similarity: None }
+        Objective { classifier: None, pairs, similarity: None }
     }
 
     /// Whether it is a mean of losses of single images.
     pub(super) fn is_on_images(&self) -> bool {
-        self.pairs.is_none() && self.hog_similarity.is_none()
+        self.pairs.is_none() && self.similarity.is_none()
     }
 
     pub(super) fn check(&self) -> Result<(), TrainError> {
@@ -87,8 +100,8 @@ impl Objective {
                 require((0.0..=1.0).contains(&margin), rule, margin)?;
             }
         }
-        if let Some(weight) = self.hog_similarity {
-            require(positive(weight), "the weight of HOG similarity must be above 0", weight)?;
+        if let Some(Similarity { weight, .. }) = self.similarity {
+            require(positive(weight), "the weight of teachers must be above 0", weight)?;
         }
         let Some(PairTerm { loss, weight }) = self.pairs else { return Ok(()) };
         require(positive(weight), "the weight of the loss on pairs must be above 0", weight)?;

@@ -1,18 +1,21 @@
 //! The options of a training run, from a recipe, a file or the command line.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use lookalike::Network;
 use serde::{Deserialize, Serialize};
 
-use super::{Classifier, Head, Objective, PairLoss, PairTerm, Settings, Views};
+use super::{Classifier, Head, Objective, PairLoss, PairTerm, Settings, Similarity, Views};
 use crate::data::{Augmentation, Dataset, Fill, Sampler};
 use crate::family::{FamilyOptions, Fit, Input};
 use crate::loss::{
     CosineSoftmax, Margin, Mining, Reduction, SmoothAp, SupervisedContrastive, Triplet,
 };
 use crate::optim::{OptimizerKind, Schedule};
+
+/// What is made of being taught, if the options do not say.
+const TEACHER_WEIGHT: f32 = 3.0;
 
 /// A loss by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
@@ -84,6 +87,42 @@ impl From<Batches> for String {
         match batches {
             Batches::Shuffled => "shuffled".into(),
             Batches::PK { classes, images } => format!("{classes}x{images}"),
+        }
+    }
+}
+
+/// Who teaches, as it is written: `hog`, `plain`, `untaught` or a model file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub enum Teacher {
+    /// Histograms of oriented gradients.
+    Hog,
+    /// A network that is trained first, with [`Options::plain`].
+    Plain,
+    /// A network that is trained first, with [`Options::untaught`].
+    Untaught,
+    /// A model file.
+    Model(PathBuf),
+}
+
+impl From<String> for Teacher {
+    fn from(text: String) -> Teacher {
+        match text.as_str() {
+            "hog" => Teacher::Hog,
+            "plain" => Teacher::Plain,
+            "untaught" => Teacher::Untaught,
+            _ => Teacher::Model(text.into()),
+        }
+    }
+}
+
+impl From<Teacher> for String {
+    fn from(teacher: Teacher) -> String {
+        match teacher {
+            Teacher::Hog => "hog".into(),
+            Teacher::Plain => "plain".into(),
+            Teacher::Untaught => "untaught".into(),
+            Teacher::Model(path) => path.to_string_lossy().into_owned(),
         }
     }
 }
@@ -198,10 +237,16 @@ pub struct Options {
     /// Mix each batch with itself, images and labels (mixup).
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub mixup: Option<bool>,
-    /// Weight of a term that keeps images alike whose histograms of gradients
-    /// (HOG) are alike [default: 0].
+    /// Who teaches which images are alike: `hog`, histograms of oriented
+    /// gradients; `plain`, the same network, trained first for as many epochs
+    /// with cross-entropy and nothing else; `untaught`, the same run without
+    /// teachers, trained first; a model file. Several, separated by commas,
+    /// teach their mean.
+    #[arg(long, value_name = "hog|plain|untaught|MODEL", value_delimiter = ',')]
+    pub teacher: Option<Vec<Teacher>>,
+    /// What the loss of teaching is multiplied by; 0 for none [default: 3].
     #[arg(long, value_name = "W")]
-    pub hog_similarity: Option<f32>,
+    pub teacher_weight: Option<f32>,
     /// Height, width and channels of the network's input: `32x32x3` for colour,
     /// `32x32` or `32x32x1` for grey.
     ///
@@ -238,7 +283,7 @@ pub enum OptionsError {
     #[error("{}: {cause}", path.display())]
     File {
         /// The file.
-        path: std::path::PathBuf,
+        path: PathBuf,
         /// What is wrong.
         cause: std::io::Error,
     },
@@ -350,8 +395,8 @@ impl Options {
         let Some(losses) = &self.loss else {
             return usage("say what to minimise: --loss L, or --recipe NAME");
         };
-        let hog_similarity = self.hog_similarity.filter(|&weight| weight != 0.0);
-        let mut objective = Objective { classifier: None, pairs: None, hog_similarity };
+        let similarity = self.similarity()?;
+        let mut objective = Objective { classifier: None, pairs: None, similarity };
         let label_smoothing = self.label_smoothing.unwrap_or(0.0);
         for &loss in losses {
             let taken = match self.pair_loss(loss) {
@@ -375,6 +420,48 @@ impl Options {
             }
         }
         Ok(objective)
+    }
+
+    /// What is taught, before the models among the teachers are known.
+    fn similarity(&self) -> Result<Option<Similarity>, OptionsError> {
+        let teachers = self.teachers();
+        if teachers.is_empty() && self.teacher_weight.is_some_and(|weight| weight != 0.0) {
+            return usage("--teacher-weight goes with --teacher only");
+        }
+        let weight = self.teacher_weight.unwrap_or(TEACHER_WEIGHT);
+        let hog = teachers.contains(&Teacher::Hog);
+        Ok((!teachers.is_empty()).then_some(Similarity { weight, hog, models: None }))
+    }
+
+    /// Who teaches; nobody where that has the weight 0.
+    pub fn teachers(&self) -> &[Teacher] {
+        match (&self.teacher, self.teacher_weight) {
+            (Some(teachers), weight) if weight != Some(0.0) => teachers,
+            _ => &[],
+        }
+    }
+
+    /// The same options without teachers.
+    pub fn untaught(&self) -> Options {
+        Options { teacher: None, teacher_weight: None, ..self.clone() }
+    }
+
+    /// The settings of the teacher `plain`: the network and number of epochs of
+    /// these options, cross-entropy, SGD with momentum at a constant rate, and
+    /// images as they are. What is taught by a network that was told so little
+    /// is what it sees, more than how it sorts.
+    ///
+    /// # Errors
+    /// As [`Options::settings`].
+    pub fn plain(&self, data: &Dataset) -> Result<Settings, OptionsError> {
+        let objective = Objective::CROSS_ENTROPY;
+        let plain = Settings::plain(
+            self.network(&objective, data)?,
+            objective,
+            self.seed.unwrap_or_default(),
+        );
+        let optimizer = OptimizerKind::Sgd { momentum: 0.9, nesterov: false, weight_decay: 0.0 };
+        Ok(Settings { optimizer, epochs: self.epochs.unwrap_or(plain.epochs), ..plain })
     }
 
     /// The classifier that a classifier's loss trains.

@@ -81,8 +81,8 @@ impl Settings {
         require(positive(self.lr), "the learning rate must be a number above 0", self.lr)?;
         require(self.epochs > 0, "the number of epochs must be at least 1", self.epochs)?;
         let images = self.sampler.batch_size()?;
-        if self.objective.pairs.is_some() {
-            let rule = "a loss on pairs takes batches of at most 8192 images";
+        if !self.objective.is_on_images() {
+            let rule = "with a loss on pairs or teachers a batch has at most 8192 images";
             require(images <= LARGEST_PAIRWISE, rule, images)?;
         }
         if let Some(ema) = self.ema {

@@ -2,9 +2,10 @@
 
 use ndarray::{Array2, ArrayView2, ArrayViewMut1, ArrayViewMut2, s};
 
-use super::objective::{Classifier, Head, PairLoss, PairTerm};
+use super::objective::{Classifier, Head, PairLoss, PairTerm, Similarity};
+use super::teachers::Teachers;
 use super::{Objective, Settings, StepStats};
-use crate::loss::{CosineBuffers, CosineSoftmax, HogSimilarity, Pairs, cross_entropy};
+use crate::loss::{CosineBuffers, CosineSoftmax, Pairs, cross_entropy, taught_similarity};
 use crate::nn::{
     Parameters, State, linear_backward, linear_forward, normalize_backward, normalize_forward,
     predicted,
@@ -32,20 +33,19 @@ pub(super) struct Terms {
     dmixed: [Array2<f32>; 2],
     cosine: CosineBuffers,
     pairs: Pairs,
-    hog_similarity: HogSimilarity,
+    teachers: Option<Teachers>,
 }
 
 impl Terms {
-    /// For batches of up to `images` through the training network of `settings`.
-    pub fn new(settings: &Settings, images: usize) -> Terms {
+    /// For batches of up to `images` through the training network of `settings`;
+    /// `models` are the teachers, beside those that the settings name.
+    pub fn new(settings: &Settings, images: usize, models: &[Parameters]) -> Terms {
         let (objective, network) = (settings.objective, settings.training_network());
         let (len, classes) = (network.embedding_len(), network.classes());
         let head = objective.classifier.map(|classifier| classifier.head);
         let linear = if head == Some(Head::Linear) { images } else { 0 };
         let cosine = if matches!(head, Some(Head::Cosine(_))) { images } else { 0 };
-        let pairs = if objective.pairs.is_some() { images } else { 0 };
-        let hog = if objective.hog_similarity.is_some() { images } else { 0 };
-        let pairs = pairs.max(hog);
+        let pairs = if objective.is_on_images() { 0 } else { images };
         let on_embeddings = || Array2::zeros((cosine.max(pairs), len));
         Terms {
             objective,
@@ -64,7 +64,9 @@ impl Terms {
             },
             cosine: CosineBuffers::new(cosine, classes, len),
             pairs: Pairs::new(pairs),
-            hog_similarity: HogSimilarity::new(hog, network.input()),
+            teachers: objective
+                .similarity
+                .map(|taught| Teachers::new(taught.hog, models, images, network.input())),
         }
     }
 
@@ -91,11 +93,13 @@ impl Terms {
             stats.loss += f64::from(weight) * value;
             self.add_through_norm(features, dfeatures.view_mut(), weight);
         }
-        if let Some(weight) = self.objective.hog_similarity {
+        if let (Some(Similarity { weight, .. }), Some(teachers)) =
+            (self.objective.similarity, &mut self.teachers)
+        {
             let df = self.dembeddings.slice_mut(rows);
             let f = self.embeddings.slice(rows);
-            let input = |i| state.input(i);
-            let value = self.hog_similarity.evaluate(f, input, df, &mut self.pairs);
+            let teacher = teachers.similarity(labels.len(), |i| state.input(i));
+            let value = taught_similarity(f, teacher, df, &mut self.pairs);
             stats.loss += f64::from(weight) * value;
             self.add_through_norm(features, dfeatures, weight);
         }

@@ -112,7 +112,7 @@ fn stopped_after_any_batches_and_resumed_a_run_ends_as_undisturbed() {
 }
 
 #[test]
-fn checkpoints_of_the_version_before_are_read() {
+fn checkpoints_of_versions_before_are_read() {
     let data = data();
     let settings = settings()[0];
     let mut training = Training::new(settings, &data).unwrap();
@@ -120,18 +120,21 @@ fn checkpoints_of_the_version_before_are_read() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("x.checkpoint");
     training.checkpoint().save(&path).unwrap();
-    // The same without its last byte, which says that no epoch was begun.
-    let mut bytes = fs::read(&path).unwrap();
-    bytes.truncate(bytes.len() - 5);
-    assert_eq!(bytes[8], 3);
-    bytes[8] = 2;
-    let crc = checkpoint::CRC.checksum(&bytes);
-    bytes.extend(crc.to_le_bytes());
-    fs::write(&path, bytes).unwrap();
-    let loaded = Checkpoint::load(&path).unwrap();
-    let mut training = Training::new(settings, &data).unwrap().resume(loaded).unwrap();
-    training.epoch(|_| ()).unwrap();
-    assert_eq!(result(&training), undisturbed(settings, &data));
+    let bytes = fs::read(&path).unwrap();
+    assert_eq!(bytes[8], 4);
+    let content = bytes.len() - 4;
+    // Version 2 is without the last byte, which says that no epoch was begun.
+    for (version, len) in [(3, content), (2, content - 1)] {
+        let mut bytes = bytes[..len].to_vec();
+        bytes[8] = version;
+        let crc = checkpoint::CRC.checksum(&bytes);
+        bytes.extend(crc.to_le_bytes());
+        fs::write(&path, bytes).unwrap();
+        let loaded = Checkpoint::load(&path).unwrap();
+        let mut training = Training::new(settings, &data).unwrap().resume(loaded).unwrap();
+        training.epoch(|_| ()).unwrap();
+        assert_eq!(result(&training), undisturbed(settings, &data));
+    }
 }
 
 /// All that a run writes: a checkpoint after each epoch, then the model.

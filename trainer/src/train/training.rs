@@ -10,6 +10,7 @@ use super::awake::with_threads_awake;
 use super::batch::Batch;
 use super::checkpoint::{Begun, CRC};
 use super::chunks::{self, ChunkTerms, Loss};
+use super::settings::require;
 use super::{Checkpoint, Classifier, EpochStats, Head, Settings, TrainError};
 use crate::data::{Batches, Dataset, Sampler};
 use crate::loss::TripletStats;
@@ -65,8 +66,23 @@ impl<'d> Training<'d> {
     /// A run from the start.
     ///
     /// # Errors
-    /// When a setting is out of range or the data does not fit the settings.
+    /// When a setting is out of range, the data does not fit the settings or
+    /// these want models as teachers.
     pub fn new(settings: Settings, data: &'d Dataset) -> Result<Training<'d>, TrainError> {
+        Training::taught(settings, data, &[])
+    }
+
+    /// A run from the start that learns from the models `teachers` as well.
+    ///
+    /// # Errors
+    /// As [`Training::new`]; also when the settings have no similarity to
+    /// learn, or a teacher takes other images.
+    pub fn taught(
+        mut settings: Settings,
+        data: &'d Dataset,
+        teachers: &[Parameters],
+    ) -> Result<Training<'d>, TrainError> {
+        check_teachers(&mut settings, teachers)?;
         settings.check()?;
         check_data(&settings, data)?;
         let network = settings.training_network();
@@ -87,7 +103,7 @@ impl<'d> Training<'d> {
             ),
             history: Vec::new(),
             begun: None,
-            loss: Loss::new(&settings, &net, full),
+            loss: Loss::new(&settings, &net, full, teachers),
             batch: Batch::new(full),
             buffers: Buffers::new(&net, full),
             net,
@@ -101,26 +117,20 @@ impl<'d> Training<'d> {
         self.average = self.settings.ema.map(|decay| Average::new(decay, &self.parameters.values));
     }
 
-    /// A run that starts from the parameters `from`: a warm start. The trunk is
-    /// taken over, and the classifier where it has the same classes.
+    /// This run, which has not begun, from the parameters `from`: a warm start.
+    /// The trunk is taken over, and the classifier where it has the same classes.
     ///
     /// # Errors
-    /// As [`Training::new`]; also when `from` is of a network with another
-    /// trunk, or when activations are to be normalised: in a model file the
-    /// normalisation is folded into the weights.
-    pub fn warm(
-        settings: Settings,
-        data: &'d Dataset,
-        from: &Parameters,
-    ) -> Result<Training<'d>, TrainError> {
-        let settings =
-            Settings { init: Some(CRC.checksum(bytemuck::cast_slice(&from.values))), ..settings };
-        if settings.batch_norm {
+    /// When `from` is of a network with another trunk, or when activations are
+    /// to be normalised: in a model file the normalisation is folded into the
+    /// weights.
+    pub fn warm(mut self, from: &Parameters) -> Result<Training<'d>, TrainError> {
+        if self.settings.batch_norm {
             let rule = "a warm start goes on without batch normalisation";
             return Err(TrainError::Setting { rule, found: "with it".into() });
         }
-        let mut training = Training::new(settings, data)?;
-        let to = &mut training.parameters;
+        self.settings.init = Some(CRC.checksum(bytemuck::cast_slice(&from.values)));
+        let to = &mut self.parameters;
         if from.network.without_classifier() != to.network.without_classifier() {
             return Err(TrainError::WarmStart);
         }
@@ -130,8 +140,8 @@ impl<'d> Training<'d> {
             false => trunk,
         };
         to.values[..taken].copy_from_slice(&from.values[..taken]);
-        training.average_from_here();
-        Ok(training)
+        self.average_from_here();
+        Ok(self)
     }
 
     /// This run, which has not begun, at the state of `checkpoint`; `None`
@@ -381,6 +391,26 @@ fn without_views(parameters: &Parameters, network: Network) -> Parameters {
     { to.0 }.assign(&from.0.slice(s![..classes, ..]));
     { to.1 }.assign(&from.1.slice(s![..classes]));
     kept
+}
+
+/// Checks that `teachers` are wanted and fit, and notes in the settings which they are.
+fn check_teachers(settings: &mut Settings, teachers: &[Parameters]) -> Result<(), TrainError> {
+    let input = settings.network.input();
+    if teachers.iter().any(|teacher| teacher.network.input() != input) {
+        return Err(TrainError::TeacherShape);
+    }
+    let Some(similarity) = &mut settings.objective.similarity else {
+        let rule = "models teach only where the settings have a similarity to learn";
+        return require(teachers.is_empty(), rule, "without one");
+    };
+    let wanted = !similarity.hog || similarity.models.is_some();
+    require(!wanted || !teachers.is_empty(), "there must be a model that teaches", "none")?;
+    let mut digest = CRC.digest();
+    for teacher in teachers {
+        digest.update(bytemuck::cast_slice(&teacher.values));
+    }
+    similarity.models = (!teachers.is_empty()).then(|| digest.finalize());
+    Ok(())
 }
 
 fn check_data(settings: &Settings, data: &Dataset) -> Result<(), TrainError> {

@@ -7,12 +7,16 @@ use std::time::Instant;
 use anyhow::Context;
 use lookalike_trainer::data::Dataset;
 use lookalike_trainer::files::{load_model, write_atomically};
-use lookalike_trainer::train::{Checkpoint, CheckpointError, Settings, TrainError, Training};
+use lookalike_trainer::nn::Parameters;
+use lookalike_trainer::train::{
+    Checkpoint, CheckpointError, Options, Settings, TrainError, Training,
+};
 
 use super::store::{Images, Outcome, Trained};
 use crate::cli::console::{TrainingBar, note, print_line};
 use crate::cli::interrupt::{Interrupted, Listener, command_line};
-use crate::cli::train::save_trained;
+use crate::cli::teachers;
+use crate::cli::train::{remove_checkpoints, save_trained};
 
 /// Whether the model of a run is there: trained with these settings on these
 /// images, or known not to train, and still the file that was written.
@@ -39,10 +43,11 @@ pub fn is_done(
 /// again another time, since a part of one has no time of its own in the records.
 pub fn train(
     name: &str,
-    settings: Settings,
+    options: &Options,
     data: &Dataset,
     model: &Path,
 ) -> anyhow::Result<Trained> {
+    let settings = options.settings(data)?;
     let trained = |seconds, outcome| Trained {
         settings,
         images: Images::of(data),
@@ -50,8 +55,16 @@ pub fn train(
         threads: rayon::current_num_threads(),
         outcome,
     };
-    let mut training = start(settings, data, &Checkpoint::path(model))?;
-    let mut times = Times::load(model, training.epochs_done() as usize);
+    let teachers_begun = teachers::checkpoints(model).iter().any(|path| path.exists());
+    let started = Instant::now();
+    let teachers = teachers::teachers(options, data, model, true).map_err(to_be_repeated)?;
+    let seconds = started.elapsed().as_secs_f64();
+    let mut training = start(settings, data, &teachers, &Checkpoint::path(model))?;
+    let epochs = training.epochs_done();
+    let mut times = match teachers_begun || epochs > 0 {
+        true => Times::load(model, epochs as usize),
+        false => Times::start(model, seconds)?,
+    };
     let listener = Listener::start()?;
     let mut bar = TrainingBar::new(name, &training, settings.epochs);
     while !training.is_done() {
@@ -100,13 +113,23 @@ fn interrupted(listener: &Listener, name: &str, epochs: u32) -> Interrupted {
     }
 }
 
+/// An interruption while teachers were trained, after which the command is to be
+/// given again as it is.
+fn to_be_repeated(error: anyhow::Error) -> anyhow::Error {
+    match error.downcast::<Interrupted>() {
+        Ok(stopped) => Interrupted { command: command_line("", None), ..stopped }.into(),
+        Err(error) => error,
+    }
+}
+
 /// The run from its checkpoint, or from the start where there is none of it.
 fn start<'d>(
     settings: Settings,
     data: &'d Dataset,
+    teachers: &[Parameters],
     checkpoint: &Path,
 ) -> anyhow::Result<Training<'d>> {
-    let training = Training::new(settings, data)?;
+    let training = Training::taught(settings, data, teachers)?;
     if !checkpoint.try_exists()? {
         return Ok(training);
     }
@@ -124,45 +147,48 @@ fn start<'d>(
             Ok(training)
         }
         // Of other settings, which are not wanted any more.
-        None => Ok(Training::new(settings, data)?),
+        None => Ok(Training::taught(settings, data, teachers)?),
     }
 }
 
 /// Removes what is needed only until a run has ended.
 pub fn clean(model: &Path) -> anyhow::Result<()> {
-    for path in [Checkpoint::path(model), times_path(model)] {
-        match std::fs::remove_file(&path) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                return Err(e).with_context(|| format!("{}: cannot remove it", path.display()));
-            }
-            _ => {}
+    remove_checkpoints(model)?;
+    let path = times_path(model);
+    match std::fs::remove_file(&path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            Err(e).with_context(|| format!("{}: cannot remove it", path.display()))
         }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 fn times_path(model: &Path) -> PathBuf {
     model.with_extension("seconds")
 }
 
-/// How long each epoch took, kept beside the checkpoint.
+/// How long teachers and then each epoch took, kept beside the checkpoint.
 struct Times {
     path: PathBuf,
-    /// `None` if the times of epochs before an interruption are lost.
+    /// `None` if those before an interruption are lost.
     seconds: Option<Vec<f64>>,
 }
 
 impl Times {
+    /// Of a run whose teachers took so long.
+    fn start(model: &Path, teachers: f64) -> anyhow::Result<Times> {
+        let mut times = Times { path: times_path(model), seconds: Some(Vec::new()) };
+        times.save(teachers)?;
+        Ok(times)
+    }
+
+    /// Of a run that goes on after `epochs`.
     fn load(model: &Path, epochs: usize) -> Times {
         let path = times_path(model);
         let read = std::fs::read(&path).ok();
-        let mut seconds = read.and_then(|text| serde_json::from_slice(&text).ok());
-        if epochs == 0 {
-            seconds = Some(Vec::new());
-        }
-        let seconds = seconds.filter(|seconds: &Vec<f64>| seconds.len() >= epochs);
+        let seconds: Option<Vec<f64>> = read.and_then(|text| serde_json::from_slice(&text).ok());
         // One epoch more than the checkpoint counts, if it was cut off there.
-        let seconds = seconds.map(|seconds| seconds[..epochs].to_vec());
+        let seconds = seconds.and_then(|seconds| Some(seconds.get(..=epochs)?.to_vec()));
         Times { path, seconds }
     }
 
@@ -188,16 +214,16 @@ mod tests {
     fn times_are_those_of_the_epochs_that_count() {
         let directory = tempfile::tempdir().unwrap();
         let model = directory.path().join("a.model");
-        let mut times = Times::load(&model, 0);
+        let mut times = Times::start(&model, 0.5).unwrap();
         for seconds in [1.0, 2.0, 4.0] {
             times.save(seconds).unwrap();
         }
-        assert_eq!(times.total(), Some(7.0));
-        assert_eq!(Times::load(&model, 2).total(), Some(3.0));
+        assert_eq!(times.total(), Some(7.5));
+        assert_eq!(Times::load(&model, 2).total(), Some(3.5));
         assert_eq!(Times::load(&model, 4).total(), None);
-        assert_eq!(Times::load(&model, 0).total(), Some(0.0));
+        assert_eq!(Times::load(&model, 0).total(), Some(0.5));
         clean(&model).unwrap();
-        assert_eq!(Times::load(&model, 1).total(), None);
+        assert_eq!(Times::load(&model, 0).total(), None);
         assert!(std::fs::read_dir(directory.path()).unwrap().next().is_none());
     }
 }

@@ -106,7 +106,7 @@ impl Work<'_> {
             training::clean(&model)?;
             done.trained[1] += 1;
         } else if measures.iter().any(|measure| self.wants(measure)) {
-            let trained = training::train(&name, settings, &data, &model)?;
+            let trained = training::train(&name, &options, &data, &model)?;
             record = Record { trained: Some(trained), ..Record::default() };
             record = self.store.save(&name, &record)?;
             training::clean(&model)?;
