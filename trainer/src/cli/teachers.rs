@@ -10,14 +10,15 @@ use super::console::note;
 use super::train::{parameters_of, run_epochs, usage};
 
 /// The models among the teachers of `options` for a run that writes `out`: those
-/// that are read, then those that are trained. What is trained leaves a
-/// checkpoint until the run has ended, and goes on from it if `goes_on`; a
-/// signal stops it with [`Interrupted`](super::interrupt::Interrupted).
-pub fn teachers(
+/// that are read, then those that are trained. `start` makes a run from its
+/// settings, goes on from a checkpoint at the path if it is to, and is the
+/// caller's own way to begin. What is trained leaves a checkpoint until the run
+/// has ended; a signal stops it with [`Interrupted`](super::interrupt::Interrupted).
+pub fn teachers<'d>(
     options: &Options,
-    data: &Dataset,
+    data: &'d Dataset,
     out: &Path,
-    goes_on: bool,
+    start: impl Fn(Settings, &Path) -> anyhow::Result<Training<'d>>,
 ) -> anyhow::Result<Vec<Parameters>> {
     let mut models = Vec::new();
     let mut to_train = Vec::new();
@@ -29,13 +30,17 @@ pub fn teachers(
             Teacher::Untaught => to_train.push(("untaught", options.untaught().settings(data))),
         }
     }
-    // Before hours are spent on others.
-    let input = data.shape;
-    if models.iter().any(|model| model.network.input() != input) {
+    // Before time is spent on others.
+    if models.iter().any(|model: &Parameters| model.network.input() != data.shape) {
         return Err(TrainError::TeacherShape.into());
     }
     for (name, settings) in to_train {
-        models.push(trained(name, settings.map_err(usage)?, data, out, goes_on)?);
+        let path = checkpoint(out, name);
+        let training = start(settings.map_err(usage)?, &path)?;
+        if training.epochs_done() == 0 {
+            note!("training the teacher `{name}` first");
+        }
+        models.push(run_epochs(name, training, Some(&path))?.model_parameters());
     }
     Ok(models)
 }
@@ -49,27 +54,4 @@ fn checkpoint(out: &Path, name: &str) -> PathBuf {
     let mut path = out.as_os_str().to_owned();
     path.push(format!(".{name}"));
     Checkpoint::path(Path::new(&path))
-}
-
-fn trained(
-    name: &str,
-    settings: Settings,
-    data: &Dataset,
-    out: &Path,
-    goes_on: bool,
-) -> anyhow::Result<Parameters> {
-    let path = checkpoint(out, name);
-    let mut training = Training::new(settings, data)?;
-    // One of other settings is of a run that is not wanted any more.
-    if goes_on
-        && path.try_exists()?
-        && let Some(begun) = Training::new(settings, data)?.resume(Checkpoint::load(&path)?)
-    {
-        training = begun;
-    }
-    match training.epochs_done() {
-        0 => note!("training the teacher `{name}` first"),
-        epochs => note!("the teacher `{name}` goes on after epoch {epochs}"),
-    }
-    Ok(run_epochs(name, training, Some(&path))?.model_parameters())
 }

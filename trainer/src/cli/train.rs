@@ -103,8 +103,11 @@ impl Train {
             let from = self.init.as_deref().map(parameters_of).transpose()?;
             // What is wrong is said before teachers are trained.
             settings.check()?;
-            let teachers = teachers::teachers(&options, &data, &self.out, !self.restart)?;
+            let teachers = teachers::teachers(&options, &data, &self.out, |settings, path| {
+                self.resumed(Training::new(settings, &data)?, path)
+            })?;
             let training = self.start(settings, &data, &teachers, from.as_ref())?;
+            let training = self.resumed(training, &checkpoint)?;
             let training = run_epochs("train", training, Some(&checkpoint))?;
             let fingerprint = save_trained(&self.out, &training, &data)?;
             self.save_options(&options.with_widths(&settings.network))?;
@@ -170,7 +173,15 @@ impl Train {
             let named = || format!("--init {}", path.display());
             training = training.warm(from).with_context(named)?;
         }
-        let checkpoint = &Checkpoint::path(&self.out);
+        Ok(training)
+    }
+
+    /// A run that has not begun, where its checkpoint says that it was.
+    fn resumed<'d>(
+        &self,
+        training: Training<'d>,
+        checkpoint: &Path,
+    ) -> anyhow::Result<Training<'d>> {
         if self.restart || !checkpoint.try_exists()? {
             return Ok(training);
         }
@@ -197,6 +208,7 @@ fn costs(options: &Options, settings: &Settings, data: &Dataset) -> anyhow::Resu
     Ok(options.family().costs(&settings.network, class_names)?)
 }
 
+/// Options that contradict each other are wrong usage.
 pub fn usage(error: OptionsError) -> anyhow::Error {
     match error {
         OptionsError::Usage(text) => UsageError(text).into(),
@@ -284,13 +296,15 @@ fn checkpoints(out: &Path) -> impl Iterator<Item = PathBuf> {
 
 /// Removes the checkpoints of the run that writes `out`, and of its teachers.
 pub fn remove_checkpoints(out: &Path) -> anyhow::Result<()> {
-    for path in checkpoints(out) {
-        match std::fs::remove_file(&path) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                return Err(e).with_context(|| format!("{}: cannot remove it", path.display()));
-            }
-            _ => {}
+    checkpoints(out).try_for_each(|path| remove_if_there(&path))
+}
+
+/// Removes a file; there may be none.
+pub fn remove_if_there(path: &Path) -> anyhow::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            Err(e).with_context(|| format!("{}: cannot remove it", path.display()))
         }
+        _ => Ok(()),
     }
-    Ok(())
 }

@@ -27,7 +27,8 @@ pub fn pixels(data: &Dataset) -> Array2<f32> {
     rows
 }
 
-/// Histograms of oriented gradients as embeddings: `[N, Hog::LEN]`.
+/// Histograms of oriented gradients as embeddings: `[N, 200]`, 8 directions in
+/// each of 5 x 5 cells.
 pub fn hog(data: &Dataset) -> Array2<f32> {
     let hog = Hog::new(data.shape);
     let mut rows = Array2::zeros((data.len(), Hog::LEN));

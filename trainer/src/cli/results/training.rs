@@ -4,7 +4,6 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::Context;
 use lookalike_trainer::data::Dataset;
 use lookalike_trainer::files::{load_model, write_atomically};
 use lookalike_trainer::nn::Parameters;
@@ -16,7 +15,7 @@ use super::store::{Images, Outcome, Trained};
 use crate::cli::console::{TrainingBar, note, print_line};
 use crate::cli::interrupt::{Interrupted, Listener, command_line};
 use crate::cli::teachers;
-use crate::cli::train::{remove_checkpoints, save_trained};
+use crate::cli::train::{remove_checkpoints, remove_if_there, save_trained};
 
 /// Whether the model of a run is there: trained with these settings on these
 /// images, or known not to train, and still the file that was written.
@@ -57,7 +56,8 @@ pub fn train(
     };
     let teachers_begun = teachers::checkpoints(model).iter().any(|path| path.exists());
     let started = Instant::now();
-    let teachers = teachers::teachers(options, data, model, true).map_err(to_be_repeated)?;
+    let begin = |settings, path: &Path| start(settings, data, &[], path);
+    let teachers = teachers::teachers(options, data, model, begin).map_err(to_be_repeated)?;
     let seconds = started.elapsed().as_secs_f64();
     let mut training = start(settings, data, &teachers, &Checkpoint::path(model))?;
     let epochs = training.epochs_done();
@@ -154,13 +154,7 @@ fn start<'d>(
 /// Removes what is needed only until a run has ended.
 pub fn clean(model: &Path) -> anyhow::Result<()> {
     remove_checkpoints(model)?;
-    let path = times_path(model);
-    match std::fs::remove_file(&path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-            Err(e).with_context(|| format!("{}: cannot remove it", path.display()))
-        }
-        _ => Ok(()),
-    }
+    remove_if_there(&times_path(model))
 }
 
 fn times_path(model: &Path) -> PathBuf {
