@@ -220,7 +220,8 @@ impl Options {
     }
 
     /// These options, and those of `base` where these are silent. Other losses
-    /// than those of `base` do without what belongs to those.
+    /// than those of `base` do without what belongs to those, and of `batches`
+    /// as P x K and `batch_size`, which exclude each other, these options' holds.
     pub fn over(&self, base: &Options) -> Options {
         let mut all = base.to_table();
         if let Some(losses) = &self.loss {
@@ -228,6 +229,11 @@ impl Options {
                 all.remove(option);
             }
         }
+        match (self.batches, self.batch_size) {
+            (Some(Batches::PK { .. }), None) => all.remove("batch-size"),
+            (None, Some(_)) => all.remove("batches"),
+            _ => None,
+        };
         all.extend(self.to_table());
         all.try_into().expect("options stay options")
     }

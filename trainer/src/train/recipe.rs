@@ -33,7 +33,7 @@ impl Recipe {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{Source, Split};
+    use crate::data::{Sampler, Source, Split};
     use crate::train::Objective;
 
     #[test]
@@ -60,5 +60,23 @@ mod tests {
         assert_eq!(options.pair_weight, Recipe::Best.options().pair_weight);
         let (options, _) = over("loss = ['cross-entropy']", Recipe::OpenSet);
         assert_eq!((options.cosine_scale, options.mixup), (None, Some(true)));
+    }
+
+    #[test]
+    fn another_way_to_make_batches_does_without_the_recipe_s() {
+        let data = Source::Mnist.load(Split::Test).unwrap();
+        let sampler = |toml, base: &Options| {
+            let options = Options::from_toml(toml, "").unwrap().over(base);
+            options.settings(&data).map(|settings| settings.sampler)
+        };
+        let shuffled = Recipe::OpenSet.options();
+        assert!(shuffled.batch_size.is_some());
+        let in_classes = Options::from_toml("loss = ['triplet']\nbatches = '10x6'", "").unwrap();
+        let (ten_by_six, of_32) = ("batches = '10x6'", "batch-size = 32");
+        let expected = Sampler::PK { classes: 10, images: 6 };
+        assert_eq!(sampler(ten_by_six, &shuffled).unwrap(), expected);
+        assert_eq!(sampler("", &in_classes).unwrap(), expected);
+        assert_eq!(sampler(of_32, &in_classes).unwrap(), Sampler::Shuffled { batch_size: 32 });
+        assert!(sampler(&format!("{ten_by_six}\n{of_32}"), &shuffled).is_err());
     }
 }
