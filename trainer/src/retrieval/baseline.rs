@@ -2,7 +2,6 @@
 
 use lookalike::{ModelError, Network, Shape};
 use ndarray::{Array2, Axis};
-use rayon::prelude::*;
 
 use crate::data::Dataset;
 use crate::files::{LoadedModel, NewModel, NewParameters};
@@ -30,13 +29,7 @@ pub fn pixels(data: &Dataset) -> Array2<f32> {
 /// Histograms of oriented gradients as embeddings: `[N, 200]`, 8 directions in
 /// each of 5 x 5 cells.
 pub fn hog(data: &Dataset) -> Array2<f32> {
-    let hog = Hog::new(data.shape);
-    let mut rows = Array2::zeros((data.len(), Hog::LEN));
-    rows.axis_iter_mut(Axis(0)).into_par_iter().enumerate().for_each(|(i, mut row)| {
-        let image: Vec<f32> = data.image(i).iter().map(|&pixel| f32::from(pixel)).collect();
-        hog.describe(&image, row.as_slice_mut().expect("rows lie whole in memory"));
-    });
-    rows
+    Hog::new(data.shape).describe_all(data, 0..data.len())
 }
 
 /// The reference network for images of `shape`, with the weights that a

@@ -4,6 +4,7 @@
 
 use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2};
 
+use super::teachers::Teachers;
 use super::terms::{Targets, Terms};
 use super::{Settings, StepStats};
 use crate::nn::{ConvNet, Parameters};
@@ -17,8 +18,13 @@ pub(super) enum Loss {
 }
 
 impl Loss {
-    /// For batches of up to `full` images; `teachers` are models that teach.
-    pub fn new(settings: &Settings, net: &ConvNet, full: usize, teachers: &[Parameters]) -> Loss {
+    /// For batches of up to `full` images.
+    pub fn new(
+        settings: &Settings,
+        net: &ConvNet,
+        full: usize,
+        teachers: Option<Teachers>,
+    ) -> Loss {
         if !settings.objective.is_on_images() {
             return Loss::Batch(Box::new(Terms::new(settings, full, teachers)));
         }
@@ -41,7 +47,7 @@ impl ChunkTerms {
     pub fn new(settings: &Settings, images: usize) -> ChunkTerms {
         let network = settings.training_network();
         ChunkTerms {
-            terms: Terms::new(settings, images, &[]),
+            terms: Terms::new(settings, images, None),
             dweight: Array2::zeros((network.classes(), network.embedding_len())),
             dbias: Array1::zeros(network.classes()),
             stats: StepStats::default(),

@@ -1,10 +1,10 @@
 //! What teaches a network which images are alike.
 
-use lookalike::Shape;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, linalg::general_mat_mul, s};
 use rayon::prelude::*;
 
-use crate::hog::Hog;
+use crate::data::Dataset;
+use crate::hog::{Hog, Whitening};
 use crate::nn::{ConvNet, Packed, Parameters, State};
 
 /// Teachers, and the similarities of a batch's images that they agree on: the
@@ -19,8 +19,10 @@ pub(super) struct Teachers {
 /// Histograms of gradients, which have learned nothing.
 struct Describer {
     hog: Hog,
+    whitening: Whitening,
     /// `[B, Hog::LEN]`.
     descriptors: Array2<f32>,
+    whitened: Array2<f32>,
 }
 
 /// A network that was trained before.
@@ -33,13 +35,16 @@ struct Model {
 }
 
 impl Teachers {
-    /// Histograms of gradients, if `hog`, and `models`, for batches of up to
-    /// `images` of `shape`.
-    pub fn new(hog: bool, models: &[Parameters], images: usize, shape: Shape) -> Teachers {
+    /// Histograms of gradients, whitened for `data`, if `hog`, and `models`, for
+    /// batches of up to `images` like those of `data`.
+    pub fn new(hog: bool, models: &[Parameters], images: usize, data: &Dataset) -> Teachers {
+        let descriptors = || Array2::zeros((images, Hog::LEN));
         Teachers {
             hog: hog.then(|| Describer {
-                hog: Hog::new(shape),
-                descriptors: Array2::zeros((images, Hog::LEN)),
+                hog: Hog::new(data.shape),
+                whitening: Whitening::of(data),
+                descriptors: descriptors(),
+                whitened: descriptors(),
             }),
             models: models.iter().map(|model| Model::new(model, images)).collect(),
             similarity: Array2::zeros((images, images)),
@@ -55,12 +60,14 @@ impl Teachers {
     ) -> ArrayView2<'_, f32> {
         let mut similarity = self.similarity.slice_mut(s![..count, ..count]);
         similarity.fill(0.0);
-        if let Some(Describer { hog, descriptors }) = &mut self.hog {
+        if let Some(Describer { hog, whitening, descriptors, whitened }) = &mut self.hog {
             let mut rows = descriptors.slice_mut(s![..count, ..]);
             rows.axis_iter_mut(Axis(0)).into_par_iter().enumerate().for_each(|(i, mut row)| {
                 hog.describe(image(i), row.as_slice_mut().expect("rows lie whole in memory"));
             });
-            add_cosines(rows, similarity.view_mut());
+            let mut whitened = whitened.slice_mut(s![..count, ..]);
+            whitening.apply(rows, whitened.view_mut());
+            add_cosines(whitened, similarity.view_mut());
         }
         for Model { net, packed, state, features } in &mut self.models {
             let mut rows = features.slice_mut(s![..count, ..]);
@@ -106,10 +113,9 @@ fn normalize(mut rows: ArrayViewMut2<'_, f32>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::Dataset;
     use crate::nn::{embed, fill_input};
     use crate::rng::{Purpose, stream};
-    use lookalike::Network;
+    use lookalike::{Network, Shape};
     use rand::RngExt;
 
     const SHAPE: Shape = Shape { height: 18, width: 20, channels: 1 };
@@ -150,11 +156,13 @@ mod tests {
         for (input, mut row) in inputs.iter().zip(descriptors.rows_mut()) {
             Hog::new(SHAPE).describe(input, row.as_slice_mut().unwrap());
         }
-        expected += &naive(&descriptors);
+        let mut whitened = descriptors.clone();
+        Whitening::of(&data).apply(descriptors.view_mut(), whitened.view_mut());
+        expected += &naive(&whitened);
         for model in &models {
             expected += &naive(&embed(model, &data));
         }
-        let mut teachers = Teachers::new(true, &models, count + 3, SHAPE);
+        let mut teachers = Teachers::new(true, &models, count + 3, &data);
         // A second batch finds nothing of the first.
         for _ in 0..2 {
             let found = teachers.similarity(count, |i| &inputs[i]);

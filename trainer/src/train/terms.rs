@@ -38,8 +38,8 @@ pub(super) struct Terms {
 
 impl Terms {
     /// For batches of up to `images` through the training network of `settings`;
-    /// `models` are the teachers, beside those that the settings name.
-    pub fn new(settings: &Settings, images: usize, models: &[Parameters]) -> Terms {
+    /// `teachers` is what the settings have of them.
+    pub fn new(settings: &Settings, images: usize, teachers: Option<Teachers>) -> Terms {
         let (objective, network) = (settings.objective, settings.training_network());
         let (len, classes) = (network.embedding_len(), network.classes());
         let head = objective.classifier.map(|classifier| classifier.head);
@@ -64,9 +64,7 @@ impl Terms {
             },
             cosine: CosineBuffers::new(cosine, classes, len),
             pairs: Pairs::new(pairs),
-            teachers: objective
-                .similarity
-                .map(|taught| Teachers::new(taught.hog, models, images, network.input())),
+            teachers,
         }
     }
 

@@ -11,7 +11,8 @@ use super::batch::Batch;
 use super::checkpoint::{Begun, CRC};
 use super::chunks::{self, ChunkTerms, Loss};
 use super::settings::require;
-use super::{Checkpoint, Classifier, EpochStats, Head, Settings, TrainError};
+use super::teachers::Teachers;
+use super::{Checkpoint, Classifier, EpochStats, Head, Settings, Similarity, TrainError};
 use crate::data::{Batches, Dataset, Sampler};
 use crate::loss::TripletStats;
 use crate::nn::{ConvNet, Packed, Parameters, Population, State, fill_input, normalize_forward};
@@ -91,6 +92,8 @@ impl<'d> Training<'d> {
             true => ConvNet::normalized(&network, full),
             false => ConvNet::new(&network),
         };
+        let similarity = settings.objective.similarity;
+        let taught = |s: Similarity| Teachers::new(s.hog, teachers, full, data);
         let mut training = Training {
             data,
             data_crc: fingerprint(data),
@@ -103,7 +106,7 @@ impl<'d> Training<'d> {
             ),
             history: Vec::new(),
             begun: None,
-            loss: Loss::new(&settings, &net, full, teachers),
+            loss: Loss::new(&settings, &net, full, similarity.map(taught)),
             batch: Batch::new(full),
             buffers: Buffers::new(&net, full),
             net,

@@ -1,9 +1,18 @@
 //! Histograms of oriented gradients: what can be compared of images without
 //! having learned anything.
 
+mod whitening;
+
 use std::f32::consts::TAU;
+use std::ops::Range;
 
 use lookalike::Shape;
+use ndarray::{Array2, Axis};
+use rayon::prelude::*;
+
+use crate::data::Dataset;
+
+pub use whitening::Whitening;
 
 /// Cells on each side of an image.
 const CELLS: usize = 5;
@@ -68,6 +77,19 @@ impl Hog {
         if sum > 0.0 {
             to.iter_mut().for_each(|value| *value = (*value / sum).sqrt());
         }
+    }
+
+    /// Descriptors of some images of a data set, `[N, Hog::LEN]`.
+    ///
+    /// # Panics
+    /// When the images have another shape, or there are not as many.
+    pub fn describe_all(&self, data: &Dataset, images: Range<usize>) -> Array2<f32> {
+        let mut rows = Array2::zeros((images.len(), Hog::LEN));
+        rows.axis_iter_mut(Axis(0)).into_par_iter().zip(images).for_each(|(mut row, i)| {
+            let image: Vec<f32> = data.image(i).iter().map(|&pixel| f32::from(pixel)).collect();
+            self.describe(&image, row.as_slice_mut().expect("rows lie whole in memory"));
+        });
+        rows
     }
 
     fn add(&self, y: usize, x: usize, (square, dx, dy): (f32, f32, f32), to: &mut [f32]) {
