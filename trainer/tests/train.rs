@@ -45,7 +45,7 @@ fn an_interrupted_run_with_every_part_of_the_state_goes_on() {
 fn a_teacher_goes_on_where_it_was_stopped_and_leaves_nothing() {
     let bench = Bench::new();
     let common = "--data data --widths 4,4,8 --epochs 3 --batch-norm false";
-    let run = format!("train --recipe open-set --batch-size 16 {common}");
+    let run = format!("train --recipe open-set --teacher hog,plain --batch-size 16 {common}");
     bench.ok(&format!("{run} --out whole.model"));
     let left =
         bench.snapshot().into_keys().find(|path| path.display().to_string().contains("checkpoint"));

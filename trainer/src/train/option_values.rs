@@ -84,7 +84,7 @@ impl From<Batches> for String {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub enum Teacher {
-    /// Histograms of oriented gradients.
+    /// Histograms of oriented gradients, whitened.
     Hog,
     /// A network that is trained first, with [`Options::plain`](super::Options::plain).
     Plain,

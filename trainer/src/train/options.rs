@@ -129,10 +129,10 @@ pub struct Options {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub mixup: Option<bool>,
     /// Who teaches which images are alike: `hog`, histograms of oriented
-    /// gradients; `plain`, the same network, trained first for as many epochs
-    /// with cross-entropy and nothing else; `untaught`, the same run without
-    /// teachers, trained first; a model file. Several, separated by commas,
-    /// teach their mean.
+    /// gradients, whitened; `plain`, the same network, trained first for as many
+    /// epochs with cross-entropy and nothing else; `untaught`, the same run
+    /// without teachers, trained first; a model file. Several, separated by
+    /// commas, teach their mean.
     #[arg(long, value_name = "hog|plain|untaught|MODEL", value_delimiter = ',')]
     pub teacher: Option<Vec<Teacher>>,
     /// What the loss of teaching is multiplied by; 0 for none [default: 3].
