@@ -56,6 +56,19 @@ fn version_2_is_read_and_gone_on_from() {
     assert!(training.is_done());
 }
 
+/// Without a teacher of similarities, 3 was written as 4 is.
+#[test]
+fn version_3_is_read() {
+    let checkpoint = Checkpoint::load(&fixture()).unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    checkpoint.save(file.path()).unwrap();
+    let mut bytes = fs::read(file.path()).unwrap();
+    assert_eq!(bytes[8], 4);
+    set_version(&mut bytes, 3);
+    fs::write(file.path(), bytes).unwrap();
+    assert_eq!(Checkpoint::load(file.path()).unwrap(), checkpoint);
+}
+
 /// Loads the fixture as `change` makes it.
 fn changed(change: impl FnOnce(&mut Vec<u8>)) -> Result<Checkpoint, CheckpointError> {
     let mut bytes = fs::read(fixture()).unwrap();

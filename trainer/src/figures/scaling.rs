@@ -45,18 +45,42 @@ fn around(values: impl Iterator<Item = f64>) -> Range<f64> {
     if low > high { 1.0..10.0 } else { low / 1.3..high * 1.3 }
 }
 
+/// What is marked of an axis over `range`: powers of ten, or as many steps between
+/// them as give at least three marks.
+fn ticks(range: &Range<f64>) -> Vec<f64> {
+    // From 1 to below 10, in tenths.
+    let steps: [&[u32]; 5] = [
+        &[10],
+        &[10, 20, 50],
+        &[10, 20, 30, 40, 50, 60, 70, 80, 90],
+        &(10..100).step_by(5).collect::<Vec<_>>(),
+        &(10..100).collect::<Vec<_>>(),
+    ];
+    let decades = range.start.log10().floor() as i32..=range.end.log10().floor() as i32;
+    let marks = steps.map(|steps| -> Vec<f64> {
+        let of = |decade: i32| steps.iter().map(move |&s| f64::from(s) * 10f64.powi(decade - 1));
+        decades.clone().flat_map(of).filter(|mark| range.contains(mark)).collect()
+    });
+    let [.., finest] = &marks;
+    marks.iter().find(|marks| marks.len() >= 3).unwrap_or(finest).clone()
+}
+
 fn draw(
     area: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>,
     panel: &Panel<'_>,
 ) -> Result<(), Box<dyn std::error::Error>> {
     let points = || panel.lines.iter().flat_map(|(_, points)| points);
+    let axis = |range: Range<f64>| {
+        let ticks = ticks(&range);
+        LogCoord::from(range.log_scale()).with_key_points(ticks)
+    };
     let mut chart = ChartBuilder::on(area)
         .margin(16 * FINE)
         .x_label_area_size(48 * FINE)
         .y_label_area_size(64 * FINE)
         .build_cartesian_2d(
-            around(points().map(|point| point.0)).log_scale(),
-            around(points().map(|point| point.1)).log_scale(),
+            axis(around(points().map(|point| point.0))),
+            axis(around(points().map(|point| point.1))),
         )?;
     chart
         .configure_mesh()
@@ -111,5 +135,38 @@ mod tests {
             assert!(svg.contains(text), "{text}");
         }
         assert_eq!(svg.matches("<circle").count(), 6);
+    }
+
+    #[test]
+    fn an_axis_within_one_decade_is_marked_too() {
+        let points = vec![(16.0, 3.5), (512.0, 7.2)];
+        let lines = vec![("1 thread".to_owned(), points)];
+        let svg = scaling_svg(&[Panel { x: "batch", y: "seconds", lines }]).unwrap();
+        let text = |text: &str| svg.contains(&format!(">\n{text}\n</text>"));
+        for mark in ["3", "4", "5", "20", "50", "100", "200", "500"] {
+            assert!(text(mark), "{mark}");
+        }
+        for none in ["1", "10", "300", "600", "1000"] {
+            assert!(!text(none), "{none}");
+        }
+    }
+
+    #[test]
+    fn marks_are_few_but_never_fewer_than_three() {
+        let rounded = |range: Range<f64>| -> Vec<i64> {
+            ticks(&range).into_iter().map(|mark| (mark * 1000.0).round() as i64).collect()
+        };
+        assert_eq!(rounded(0.9..2e3), [1_000, 10_000, 100_000, 1_000_000]);
+        assert_eq!(rounded(0.15..3.0), [200, 500, 1_000, 2_000]);
+        assert_eq!(rounded(3.5..7.2), [4_000, 5_000, 6_000, 7_000]);
+        assert_eq!(rounded(1.9..3.2), [2_000, 2_500, 3_000]);
+        assert_eq!(rounded(1.01..1.4), [1_100, 1_200, 1_300]);
+        // The narrowest that is drawn.
+        for start in 1..1000 {
+            let range = around(std::iter::once(f64::from(start) * 0.01));
+            let marks = ticks(&range);
+            assert!((3..=20).contains(&marks.len()), "{range:?}: {marks:?}");
+            assert!(marks.iter().all(|mark| range.contains(mark)));
+        }
     }
 }

@@ -154,6 +154,8 @@ impl Checkpoint {
             && checkpoint.optimizer.fits(checkpoint.settings.optimizer, parameters)
             && checkpoint.average.as_ref().is_none_or(|a| a.values().len() == parameters)
             && checkpoint.average.is_some() == checkpoint.settings.ema.is_some();
+        // If it is saved again, then as what this version writes.
+        let checkpoint = Checkpoint { version: VERSION, ..checkpoint };
         if fits { Ok(checkpoint) } else { Err(content("the checkpoint contradicts itself")) }
     }
 }

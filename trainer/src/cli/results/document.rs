@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::experiments::{Besides, Classes, Data, METHODS, PLOTTED, UNSEEN, Unseen};
+use super::experiments::{Besides, Classes, Data, METHODS, PLOTTED, Run, UNSEEN, Unseen};
 use super::measure::Sets;
 use super::summary::{ClosedRow, FewShotRow, Stat, Summary};
 
@@ -10,6 +10,10 @@ const TEMPLATE: &str = include_str!("results.md");
 
 /// The classes whose figures stand beside each other.
 const CLASS_COLUMNS: [&str; 3] = ["cross-entropy", "triplet", "best"];
+
+/// The methods whose commands are given in full.
+const BEST: &str = "best";
+const OPEN_SET: &str = "open-set";
 
 /// What the text tells of the call.
 pub struct Call<'a> {
@@ -38,11 +42,12 @@ pub fn render(summary: &Summary<'_>, sets: &Sets, call: &Call<'_>) -> String {
             "recipes" => recipes(),
             "threads" => threads(summary),
             "unseen-summary" => unseen_summary(summary, sets),
-            "unseen" => UNSEEN.iter().map(|u| unseen_table(summary, sets, u)).collect(),
+            "unseen" => UNSEEN.iter().map(|u| unseen_table(summary, sets, u, call)).collect(),
             "int8" => int8_table(summary),
-            _ => match (of("closed-"), of("classes-")) {
-                (Some(data), _) => closed_table(&summary.closed(data)),
-                (_, Some(data)) => class_table(&summary.closed(data)),
+            _ => match (of("closed-"), of("classes-"), of("train-")) {
+                (Some(data), ..) => closed_table(&summary.closed(data)),
+                (_, Some(data), _) => class_table(&summary.closed(data)),
+                (.., Some(data)) => train_command(BEST, (data, Classes::All), "", call),
                 _ => return None,
             },
         })
@@ -221,7 +226,7 @@ fn unseen_summary(summary: &Summary<'_>, sets: &Sets) -> String {
     )
 }
 
-fn unseen_table(summary: &Summary<'_>, sets: &Sets, unseen: &Unseen) -> String {
+fn unseen_table(summary: &Summary<'_>, sets: &Sets, unseen: &Unseen, call: &Call<'_>) -> String {
     let (from, to) = (classes_text(sets, unseen.trained), classes_text(sets, unseen.measured));
     let numbers = unseen.measured.1.of(sets.class_count(unseen.measured.0));
     let beside = unseen.measured.1 != Classes::All;
@@ -253,28 +258,45 @@ fn unseen_table(summary: &Summary<'_>, sets: &Sets, unseen: &Unseen) -> String {
     format!(
         "### Trained on {from}, measured on {to}\n\n{}\n{}\n",
         table(&headings, rows),
-        unseen_command(unseen, &list(&numbers))
+        unseen_commands(unseen, &list(&numbers), call)
     )
 }
 
-/// How one row of such a table is made by hand.
-fn unseen_command(unseen: &Unseen, classes: &str) -> String {
-    let directory = |data: Data| match data {
-        Data::Mnist => "",
-        Data::Fashion => " --data FASHION",
-    };
-    let (from, to) = (directory(unseen.trained.0), directory(unseen.measured.0));
+/// How the row of `open-set` in such a table is made by hand.
+fn unseen_commands(unseen: &Unseen, classes: &str, call: &Call<'_>) -> String {
     let with = |option: &str| match unseen.measured.1 {
         Classes::All => String::new(),
         _ => format!(" {option} {classes}"),
     };
     let (exclude, only) = (with("--exclude-classes"), with("--only-classes"));
     let unseen_option = with("--unseen");
+    let train = train_command(OPEN_SET, unseen.trained, &exclude, call);
+    let to = data_option(unseen.measured.0);
     format!(
-        "```sh\ntrainer train OPTIONS{from}{exclude} --seed SEED --out a.model\n\
+        "```sh\n{train}\n\
          trainer evaluate a.model{to}{only}\n\
          trainer evaluate a.model{to} --few-shot{unseen_option} --shots 1,5\n```\n"
     )
+}
+
+/// How a method's model is trained by hand, from the first seed.
+fn train_command(
+    method: &str,
+    (data, seen): (Data, Classes),
+    exclude: &str,
+    call: &Call<'_>,
+) -> String {
+    let run = Run::of(method, data, seen, call.seeds.first().copied().unwrap_or(0));
+    let run = run.expect("a run of the table");
+    let (flags, data) = (run.flags(), data_option(data));
+    format!("trainer train {flags}{data}{exclude} --seed {} --out a.model", run.seed)
+}
+
+fn data_option(data: Data) -> &'static str {
+    match data {
+        Data::Mnist => "",
+        Data::Fashion => " --data FASHION",
+    }
 }
 
 fn int8_table(summary: &Summary<'_>) -> String {
@@ -314,6 +336,24 @@ mod tests {
         let value = |name: &str| Some(format!("[{name}]\n"));
         assert_eq!(fill("a {{x}}, {{y-z}}.\n", value), "a [x], [y-z].\n");
         assert_eq!(fill("none", value), "none");
+    }
+
+    #[test]
+    fn commands_are_whole() {
+        let call = Call { seeds: &[3, 4], missing: 0, quick: false };
+        let train = train_command(BEST, (Data::Mnist, Classes::All), "", &call);
+        assert_eq!(train, "trainer train --recipe best --seed 3 --out a.model");
+        let commands = unseen_commands(&UNSEEN[0], "5,6,7,8,9", &call);
+        assert_eq!(
+            commands,
+            "```sh\n\
+             trainer train --recipe open-set --data FASHION --exclude-classes 5,6,7,8,9 --seed 3 --out a.model\n\
+             trainer evaluate a.model --data FASHION --only-classes 5,6,7,8,9\n\
+             trainer evaluate a.model --data FASHION --few-shot --unseen 5,6,7,8,9 --shots 1,5\n\
+             ```\n"
+        );
+        let across = unseen_commands(&UNSEEN[4], "", &call);
+        assert!(across.contains("evaluate a.model --data FASHION\n"), "{across}");
     }
 
     #[test]
