@@ -25,7 +25,7 @@ fi
 # A stable compiler takes -Z with RUSTC_BOOTSTRAP.
 export RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=target/race-check
 export RUSTFLAGS="-Zsanitizer=thread" RUSTDOCFLAGS="-Zsanitizer=thread"
-export TSAN_OPTIONS="suppressions=$PWD/scripts/race-check.suppressions halt_on_error=1 second_deadlock_stack=1"
+export TSAN_OPTIONS="halt_on_error=1 second_deadlock_stack=1"
 # More threads than processors, so that they are interrupted anywhere.
 export RAYON_NUM_THREADS=4
 
