@@ -62,6 +62,8 @@ fn exchange(server: SocketAddr, request: &[u8]) -> Vec<u8> {
             Ok(0) => return answer,
             Ok(read) => answer.extend_from_slice(&some[..read]),
             Err(error) if error.kind() == ErrorKind::ConnectionReset => return answer,
+            // libFuzzer's own timer.
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
                 assert!(!ended, "the server neither answers nor closes");
                 ended = true;
