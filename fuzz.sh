@@ -35,6 +35,7 @@ for target in "$@"; do
     mkdir -p "$out/corpus/$target" "$out/findings/$target"
     # Of a sequence of operations each byte costs time.
     case $target in *_operations | c_calls) longest=512 ;; *) longest=16384 ;; esac
+    started=$(date +%s)
     # With its own limits: a picture may take 512 MiB, and -timeout is far above
     # what any input takes on a machine that does other things too.
     ASAN_OPTIONS=detect_leaks=0 TMPDIR=$([ -w /dev/shm ] && echo /dev/shm || echo "${TMPDIR:-/tmp}") \
@@ -52,7 +53,7 @@ for target in "$@"; do
         failed=1
     fi
     printf '%-20s %9s executions in %s s, %s edges, %s\n' \
-        "$target" "${executions:-?}" "$seconds" "${covered:-?}" "$found" |
+        "$target" "${executions:-?}" "$(($(date +%s) - started))" "${covered:-?}" "$found" |
         tee -a "$out/figures.txt"
 done
 exit "$failed"
