@@ -13,7 +13,7 @@ command -v cargo-deny >/dev/null || {
 }
 for manifest in Cargo.toml firmware-example/Cargo.toml fuzz/libfuzzer/Cargo.toml; do
     say "checking $manifest"
-    cargo deny --manifest-path "$manifest" check --config "$PWD/deny.toml" bans licenses sources
+    cargo deny --manifest-path "$manifest" --config "$PWD/deny.toml" check bans licenses sources
 done
 if cargo deny fetch db 2>/dev/null; then
     cargo deny check advisories
