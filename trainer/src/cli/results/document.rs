@@ -71,15 +71,16 @@ fn fill(template: &str, value: impl Fn(&str) -> Option<String>) -> String {
     text + rest
 }
 
+/// Paragraphs below the title.
 fn notice(call: &Call<'_>) -> String {
     let mut text = String::new();
     if call.quick {
-        text.push_str("> Made with `--quick`, from few images in two epochs: a trial of the command, whose figures mean nothing.\n\n");
+        text.push_str("\n\n> Made with `--quick`, from few images in two epochs: a trial of the command, whose figures mean nothing.");
     }
     if call.missing > 0 {
-        let _ = writeln!(
+        let _ = write!(
             text,
-            "> Incomplete: {} measurements have not been made yet, and `-` stands in their place or means are over fewer seeds.\n",
+            "\n\n> Incomplete: {} measurements have not been made yet, and `-` stands in their place or means are over fewer seeds.",
             call.missing
         );
     }
@@ -336,6 +337,15 @@ mod tests {
         let value = |name: &str| Some(format!("[{name}]\n"));
         assert_eq!(fill("a {{x}}, {{y-z}}.\n", value), "a [x], [y-z].\n");
         assert_eq!(fill("none", value), "none");
+    }
+
+    #[test]
+    fn without_a_notice_no_line_is_left_for_it() {
+        let of = |missing, quick| notice(&Call { seeds: &[0], missing, quick });
+        assert_eq!(of(0, false), "");
+        let both = of(2, true);
+        assert!(both.starts_with("\n\n> Made with") && both.contains(".\n\n> Incomplete: 2 "));
+        assert!(TEMPLATE.starts_with("# Results{{notice}}\n\nWhat") && !both.ends_with('\n'));
     }
 
     #[test]

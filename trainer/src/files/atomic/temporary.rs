@@ -26,7 +26,7 @@ fn prefix(name: &OsStr) -> OsString {
     prefix
 }
 
-/// Names for what is in the making: `.NAME.XXXXXX.tmp`.
+/// Names for what is in the making: `.NAME.RANDOM.tmp`.
 fn builder(prefix: &OsStr) -> Builder<'_, '_> {
     let mut builder = Builder::new();
     builder.prefix(prefix).suffix(SUFFIX).rand_bytes(RANDOM);
